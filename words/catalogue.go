@@ -1,0 +1,6 @@
+package words
+
+// catalogues lists the Chinese tables, one a package that speaks.
+var catalogues = []map[string]string{
+	zhFault, zhAccount, zhSession, zhAdmin, zhClient, zhShell, zhConsole, zhMain,
+}

@@ -1,0 +1,3 @@
+package words
+
+var zhAccount = map[string]string{}

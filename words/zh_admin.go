@@ -1,0 +1,3 @@
+package words
+
+var zhAdmin = map[string]string{}

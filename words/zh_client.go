@@ -1,0 +1,3 @@
+package words
+
+var zhClient = map[string]string{}

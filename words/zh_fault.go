@@ -1,0 +1,3 @@
+package words
+
+var zhFault = map[string]string{}

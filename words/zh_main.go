@@ -1,0 +1,3 @@
+package words
+
+var zhMain = map[string]string{}
