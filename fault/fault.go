@@ -96,6 +96,10 @@ func From(err error, name string) error {
 	if errors.As(err, &e) {
 		return err
 	}
+	// The system's own codes come first: package syscall counts ENOTEMPTY as fs.ErrExist.
+	if known := fromSystem(err, name); known != nil {
+		return known
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return Wrap(NotExist, err, "%s: no such file or directory", name)
@@ -106,5 +110,5 @@ func From(err error, name string) error {
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return Wrap(Busy, err, "%s: it took too long", name)
 	}
-	return fromSystem(err, name)
+	return Wrap(Internal, err, "%s: something went wrong inside; the log says what", name)
 }
