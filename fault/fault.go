@@ -37,6 +37,7 @@ const (
 	Mismatch                // two ends differ where they must be equal
 	Stopped                 // a safety stop: going on could have lost something
 	Local                   // an error of this machine's own files
+	GaveUp                  // it was tried again and again, and given up
 )
 
 // Error is a failure with a sentence for the user. Err, which may name local paths, is for the log only.
