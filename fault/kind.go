@@ -6,7 +6,7 @@ var kindNames = map[Kind]string{
 	BadName: "bad-name", NotDir: "not-dir", IsDir: "is-dir", NotEmpty: "not-empty", OverQuota: "over-quota",
 	NoSpace: "no-space", Busy: "busy", BadOffset: "bad-offset", Unsupported: "unsupported", Syntax: "syntax",
 	TooMany: "too-many", Cut: "cut", Durability: "durability", Unreachable: "unreachable", Untrusted: "untrusted",
-	Mismatch: "mismatch", Stopped: "stopped", Local: "local",
+	Mismatch: "mismatch", Stopped: "stopped", Local: "local", GaveUp: "gave-up",
 }
 
 // String returns the name of k in records and on the wire: "not-exist".
