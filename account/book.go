@@ -2,99 +2,177 @@ package account
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"modernc.org/sqlite"
+
+	"sampan/fault"
 )
 
 // Options says how a Book is kept.
 type Options struct {
 	Homes        string        // directory under which default homes are made: Homes/NAME
 	DefaultQuota int64         // of approved and added accounts; Unlimited
-	RequestAge   time.Duration // undecided requests expire after this; 0 is 14 days
-	Log          *slog.Logger
+	RequestAge   time.Duration // undecided requests expire after this, decided ones so long after the decision; 0 is 14 days
+	Log          *slog.Logger  // nil is slog.Default
+
+	// PasswordSet, unless nil, is called after the password of an account was changed or the account was removed,
+	// with its name.
+	PasswordSet func(name string)
 }
 
 // Book is open in one process at a time (the caller holds DATA's lock). It is safe for concurrent use.
-type Book struct{}
+type Book struct {
+	o    Options
+	dir  string  // where the book lies, links evaluated
+	w    *sql.DB // one connection; every transaction of it may write
+	r    *sql.DB
+	pen  *pen
+	hash hasher
+
+	dummy    phc
+	verified *verified
+	guard    *guard
+
+	version atomic.Uint64
+	mu      sync.Mutex
+	changed chan struct{}  // closed at the next change
+	asking  map[string]int // requests being filed, by source
+}
+
+const defaultRequestAge = 14 * 24 * time.Hour
 
 // Open opens or creates the book in file path. A book of an older schema is copied to PATH.before-vN and migrated; one
 // of a newer schema is refused with a sentence (fault.Unsupported).
-func Open(ctx context.Context, path string, o Options) (*Book, error) { panic("not built") }
+func Open(ctx context.Context, path string, o Options) (*Book, error) {
+	return open(ctx, path, o, migrations)
+}
 
-func (b *Book) Close() error { panic("not built") }
+func open(ctx context.Context, path string, o Options, steps []string) (_ *Book, err error) {
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.RequestAge <= 0 {
+		o.RequestAge = defaultRequestAge
+	}
+	if o.DefaultQuota < Unlimited {
+		return nil, fault.New(fault.Syntax, "a quota is 0 or more bytes, or none")
+	}
+	if o.Homes, err = filepath.Abs(o.Homes); err != nil {
+		return nil, fault.Wrap(fault.Local, err, "%s cannot be opened", path)
+	}
+	b := &Book{
+		o: o, hash: newHasher(), dummy: newPHC(), verified: newVerified(), guard: newGuard(),
+		changed: make(chan struct{}), asking: map[string]int{},
+	}
+	// SQLite gives its log files the mode of the book, which holds password hashes.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fault.Wrap(fault.Local, err, "%s cannot be opened", path)
+	}
+	f.Close()
+	if b.dir, err = resolve(filepath.Dir(path)); err != nil {
+		return nil, err
+	}
+	if b.w, err = openPool(path, 1, true); err != nil {
+		return nil, openError(err, path)
+	}
+	if b.r, err = openPool(path, 4, false); err != nil {
+		return nil, errors.Join(openError(err, path), b.w.Close())
+	}
+	if err = migrate(ctx, b.w, path, steps); err == nil {
+		if _, err = b.w.ExecContext(ctx, `PRAGMA journal_mode = wal`); err == nil {
+			b.pen, err = newPen(ctx, b)
+		}
+		if err != nil {
+			err = openError(err, path)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, b.r.Close(), b.w.Close())
+	}
+	return b, nil
+}
+
+// Close writes what is still to be recorded and closes the book.
+func (b *Book) Close() error {
+	return errors.Join(b.pen.close(), b.r.Close(), b.w.Close())
+}
 
 // Version changes with every change of any account, so that a cached Account can be told from a stale one at the
-// cost of one atomic load.
-func (b *Book) Version() uint64 { panic("not built") }
+// cost of one atomic load. Take the Version before the Account: then a change in between is noticed.
+func (b *Book) Version() uint64 { return b.version.Load() }
 
-// Register files a request. A taken name gets a ticket as well. BadName, Syntax (password too short), TooMany.
-func (b *Book) Register(ctx context.Context, name, email string, p Proof, note string) (Ticket, error) {
-	panic("not built")
+// Changed returns a channel that is closed at the next change of an account or of a request (filed, decided). Take
+// it before looking at the book, so that nothing is missed.
+func (b *Book) Changed() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.changed
 }
 
-// Answer tells how the request of a ticket stands. NotExist for an unknown or expired one.
-func (b *Book) Answer(ctx context.Context, t Ticket) (Answer, error) { panic("not built") }
-
-// Requests lists what is undecided, oldest first.
-func (b *Book) Requests(ctx context.Context) ([]Request, error) { panic("not built") }
-
-// Decide answers a request. NotExist if there is none of that name.
-func (b *Book) Decide(ctx context.Context, name string, d Decision) (Account, error) {
-	panic("not built")
+func (b *Book) announce() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.changed)
+	b.changed = make(chan struct{})
 }
 
-// Check lets in whoever proves to be an Active account: the same time and words (Unauth) for every refusal. Failures
-// alone are counted, per address and per account; past the limit TooMany. Never locks the owner out of another address.
-func (b *Book) Check(ctx context.Context, p Proof) (Account, error) { panic("not built") }
-
-// NewAccount is what Add needs.
-type NewAccount struct {
-	Name, Email, Password string
-	Home                  string // empty: Options.Homes/NAME
-	Quota                 *int64 // nil: the default
-	Operator              bool
-	Grants                []Grant // nil: Full at the root
+// accountChanged is called after each committed change of an account.
+func (b *Book) accountChanged(folded string) {
+	b.verified.drop(folded)
+	b.version.Add(1)
+	b.announce()
 }
 
-// Add creates an Active account. Exist if the name is taken, BadName, Syntax (password), Denied if the home contains
-// or lies in another account's home (the very same home is shared, quota and all).
-func (b *Book) Add(ctx context.Context, n NewAccount) (Account, error) { panic("not built") }
-
-// Get returns the account of a name, compared case-folded in NFC. NotExist.
-func (b *Book) Get(ctx context.Context, name string) (Account, error) { panic("not built") }
-
-// Accounts lists all that are not pending, by name.
-func (b *Book) Accounts(ctx context.Context) ([]Account, error) { panic("not built") }
-
-// Change says what Update changes; nil leaves a thing alone.
-type Change struct {
-	Email    *string
-	Password *string
-	State    *State // Active or Suspended
-	Operator *bool
-	Home     *string
-	Quota    *int64
-	Lenient  *bool
-	Grants   *[]Grant
+// update runs f in one transaction on stable storage.
+func (b *Book) update(ctx context.Context, f func(tx *sql.Tx) error) error {
+	tx, err := b.w.BeginTx(ctx, nil)
+	if err != nil {
+		return bookError(err)
+	}
+	defer tx.Rollback()
+	if err := f(tx); err != nil {
+		return bookError(err)
+	}
+	return bookError(tx.Commit())
 }
 
-// Update changes an account. The last active operator can be neither suspended nor demoted (Stopped).
-func (b *Book) Update(ctx context.Context, name string, c Change) (Account, error) {
-	panic("not built")
+// bookError classes what the database says; a *fault.Error stays what it is.
+func bookError(err error) error {
+	if err == nil {
+		return nil
+	}
+	var e *fault.Error
+	var se *sqlite.Error
+	switch {
+	case errors.As(err, &e):
+		return err
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return fault.Wrap(fault.Busy, err, "the book did not answer in time; try again")
+	case errors.As(err, &se) && se.Code()&0xff == 13: // SQLITE_FULL
+		return fault.Wrap(fault.NoSpace, err, "the disk that holds the book is full")
+	}
+	return fault.Wrap(fault.Internal, err, "something went wrong inside; the log says what")
 }
 
-// Remove deletes an account; its home stays on the disk. The last operator is kept (Stopped).
-func (b *Book) Remove(ctx context.Context, name string) error { panic("not built") }
-
-// Record appends a transfer record, asynchronously: it never holds up a transfer.
-func (b *Book) Record(t Transfer) { panic("not built") }
-
-// Filter chooses transfer records; zero fields match all.
-type Filter struct {
-	Account string
-	Since   time.Time
-	Limit   int // newest first; 0 is 100
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
 }
 
-// Log returns transfer records, newest first, with all that were recorded before the call.
-func (b *Book) Log(ctx context.Context, f Filter) ([]Transfer, error) { panic("not built") }
+func fromMicros(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(n).UTC()
+}
