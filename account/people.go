@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -181,20 +182,29 @@ func (b *Book) insert(ctx context.Context, tx *sql.Tx, n NewAccount, stored stri
 	return b.find(ctx, tx, folded, n.Name)
 }
 
+const maxGrants = 1000 // of one account
+
 // putGrants replaces the grants of an account.
 func putGrants(ctx context.Context, tx *sql.Tx, folded string, grants []Grant) error {
+	if len(grants) > maxGrants {
+		return fault.New(fault.TooMany, "an account has at most %d grants", maxGrants)
+	}
 	if _, err := tx.ExecContext(ctx, `DELETE FROM grants WHERE folded = $1`, folded); err != nil {
 		return err
 	}
 	for _, g := range grants {
-		_, err := tx.ExecContext(ctx, `
-			INSERT INTO grants (folded, under, perms) VALUES ($1, $2, $3)
-			ON CONFLICT (folded, under) DO UPDATE SET perms = $3`, folded, g.Under.String(), (g.May & Full).String())
-		if err != nil {
+		if err := putGrant(ctx, tx, folded, g); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func putGrant(ctx context.Context, tx *sql.Tx, folded string, g Grant) error {
+	_, err := tx.ExecContext(ctx, `
+		INSERT INTO grants (folded, under, perms) VALUES ($1, $2, $3)
+		ON CONFLICT (folded, under) DO UPDATE SET perms = $3`, folded, g.Under.String(), (g.May & Full).String())
+	return err
 }
 
 // Change says what Update changes; nil leaves a thing alone.
@@ -301,6 +311,49 @@ func (b *Book) apply(ctx context.Context, tx *sql.Tx, r *row, c Change, stored s
 	}
 	*r, err = b.find(ctx, tx, r.folded, r.Name)
 	return err
+}
+
+// Grant sets what an account may do at g.Under and below.
+func (b *Book) Grant(ctx context.Context, name string, g Grant) (Account, error) {
+	return b.regrant(ctx, name, func(tx *sql.Tx, r row) error {
+		if len(r.Grants) >= maxGrants {
+			return fault.New(fault.TooMany, "an account has at most %d grants", maxGrants)
+		}
+		return putGrant(ctx, tx, r.folded, g)
+	})
+}
+
+// Revoke takes the grant at exactly under away. NotExist if there is none.
+func (b *Book) Revoke(ctx context.Context, name string, under files.Path) (Account, error) {
+	return b.regrant(ctx, name, func(tx *sql.Tx, r row) error {
+		res, err := tx.ExecContext(ctx, `DELETE FROM grants WHERE folded = $1 AND under = $2`, r.folded, under.String())
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, fault.New(fault.NotExist, "%s has no grant at %s", r.Name, under.String()))
+		}
+		return nil
+	})
+}
+
+func (b *Book) regrant(ctx context.Context, name string, f func(tx *sql.Tx, r row) error) (Account, error) {
+	var r row
+	err := b.update(ctx, func(tx *sql.Tx) (err error) {
+		if r, err = b.find(ctx, tx, fold(name), name); err != nil {
+			return err
+		}
+		if err = f(tx, r); err != nil {
+			return err
+		}
+		r, err = b.find(ctx, tx, r.folded, name)
+		return err
+	})
+	if err != nil {
+		return Account{}, err
+	}
+	b.accountChanged(r.folded)
+	return r.Account, nil
 }
 
 func set[T any](at, to *T) {

@@ -16,6 +16,8 @@ var zhAccount = map[string]string{
 	"the name or the password is wrong":                                                                    "用户名或密码错误",
 	"there is no account named %q":                                                                         "没有名为 %q 的帐户",
 	"there is already an account named %q":                                                                 "已有名为 %q 的帐户",
+	"an account has at most %d grants":                                                                     "一个帐户最多有 %d 项授权",
+	"%s has no grant at %s":                                                                                "%s 在 %s 处没有授权",
 	"%q is no e-mail address":                                                                              "%q 不是电子邮件地址",
 	"a quota is 0 or more bytes, or none":                                                                  "配额应为 0 或更多字节，或者 none",
 	"an account can be made active or suspended, not %s":                                                   "帐户只能设为 active 或 suspended，不能设为 %s",
