@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux
 
 package stories
 
@@ -24,6 +24,10 @@ var binary string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	if home := os.Getenv(watchVariable); home != "" {
+		watch(home)
+		return
+	}
 	os.Exit(buildAndRun(m))
 }
 
