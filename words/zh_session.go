@@ -1,3 +1,21 @@
 package words
 
-var zhSession = map[string]string{}
+// zhSession holds what packages session and ftpd say.
+var zhSession = map[string]string{
+	"%s: your account may not do this here":                              "%s：你的账户在这里没有此权限",
+	"%s: another of your sessions is uploading it":                       "%s：你的另一个会话正在上传它",
+	"the server has as many sessions as it may; try again later":         "服务器的会话数已达上限；请稍后再试",
+	"your address has as many sessions as it may; end one and try again": "你的地址的会话数已达上限；请结束一个后再试",
+	"the server is stopping":                                             "服务器正在停止",
+	"the account is no longer there":                                     "该账户已不存在",
+	"the account is suspended":                                           "该账户已被停用",
+	"the session has ended":                                              "会话已结束",
+	"log in first":                                                       "请先登录",
+	"another of your sessions goes on with it":                           "你的另一个会话将继续它",
+	"nothing came for %s":                                                "%s 内没有收到任何数据",
+	"%s: it became shorter while it was read":                            "%s：读取期间文件变短了",
+	"the transfer goes the other way":                                    "传输方向相反",
+	"the transfer has ended":                                             "传输已结束",
+	"the connection broke before the end":                                "连接在结束前中断",
+	"the upload did not reach its end":                                   "上传没有到达结尾",
+}
