@@ -1,0 +1,238 @@
+package shell
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+
+	"sampan/client"
+	"sampan/fault"
+	"sampan/words"
+)
+
+// interactive reports whether somebody can be asked.
+func (e *Env) interactive() bool {
+	_, ok := terminal(e.In)
+	return ok
+}
+
+// ask puts a question and returns the answer without blanks around it; hidden shows nothing of what is typed and keeps
+// blanks. From a pipe it reads one line. io.EOF at the end of the input, context.Canceled at ^C.
+func (e *Env) ask(ctx context.Context, q words.Message, hidden bool) (string, error) {
+	return e.read(ctx, e.text(q)+" ", hidden)
+}
+
+func (e *Env) read(ctx context.Context, prompt string, hidden bool) (string, error) {
+	fmt.Fprint(e.Err, prompt)
+	var line string
+	var err error
+	if fd, ok := terminal(e.In); ok {
+		line, err = readKeys(ctx, fd, e.In, e.Err, !hidden)
+	} else {
+		line, err = readLine(e.In)
+		fmt.Fprintln(e.Err)
+	}
+	if !hidden {
+		line = strings.TrimSpace(line)
+	}
+	return line, err
+}
+
+// readLine reads up to a line end, byte by byte, so that nothing behind it is taken from others who read r.
+func readLine(r io.Reader) (string, error) {
+	var line []byte
+	var b [1]byte
+	for {
+		n, err := r.Read(b[:])
+		if n == 1 {
+			if b[0] == '\n' {
+				return strings.TrimSuffix(string(line), "\r"), nil
+			}
+			if line = append(line, b[0]); len(line) > 64<<10 {
+				return "", fault.New(fault.Syntax, "the line is too long")
+			}
+		}
+		if err != nil {
+			if errors.Is(err, io.EOF) && len(line) > 0 {
+				return string(line), nil
+			}
+			return "", err
+		}
+	}
+}
+
+// readKeys reads a line from a terminal in raw mode, so that ^C is an answer too and no reader stays behind.
+func readKeys(ctx context.Context, fd int, in io.Reader, out io.Writer, echo bool) (string, error) {
+	state, err := term.MakeRaw(fd)
+	if err != nil {
+		return "", fault.Wrap(fault.Local, err, "the terminal cannot be read")
+	}
+	defer func() {
+		_ = term.Restore(fd, state)
+		fmt.Fprintln(out)
+	}()
+	type answer struct {
+		line string
+		err  error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		line, err := editKeys(in, out, echo)
+		done <- answer{line, err}
+	}()
+	select {
+	case a := <-done:
+		return a.line, a.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// editKeys is a line editor with four keys: backspace, ^U, ^C and ^D.
+func editKeys(in io.Reader, out io.Writer, echo bool) (string, error) {
+	var line, pending []byte
+	var b [1]byte
+	show := func(s string) {
+		if echo {
+			fmt.Fprint(out, s)
+		}
+	}
+	erase := func() {
+		r, n := utf8.DecodeLastRune(line)
+		line = line[:len(line)-n]
+		if w := words.Width(string(r)); w > 0 {
+			show(strings.Repeat("\b", w) + strings.Repeat(" ", w) + strings.Repeat("\b", w))
+		}
+	}
+	for {
+		if n, err := in.Read(b[:]); n == 0 {
+			if err == nil {
+				continue
+			}
+			return "", err
+		}
+		switch c := b[0]; {
+		case c == '\r' || c == '\n':
+			return string(line), nil
+		case c == 3:
+			return "", context.Canceled
+		case c == 4:
+			if len(line) == 0 {
+				return "", io.EOF
+			}
+		case c == 8 || c == 127:
+			if len(line) > 0 {
+				erase()
+			}
+		case c == 21:
+			for len(line) > 0 {
+				erase()
+			}
+		case c == 27:
+			skipEscape(in)
+		default:
+			pending = append(pending, c)
+			if !utf8.FullRune(pending) {
+				continue
+			}
+			if r, _ := utf8.DecodeRune(pending); !unicode.IsControl(r) && r != utf8.RuneError && len(line) < 4096 {
+				line = append(line, pending...)
+				show(string(pending))
+			}
+			pending = pending[:0]
+		}
+	}
+}
+
+// skipEscape swallows what an arrow or function key sends behind ESC.
+func skipEscape(in io.Reader) {
+	var b [1]byte
+	for i := 0; i < 16; i++ {
+		if n, err := in.Read(b[:]); n == 0 || err != nil {
+			return
+		}
+		if i > 0 && b[0] >= 0x40 && b[0] <= 0x7e || i == 0 && b[0] != '[' && b[0] != 'O' {
+			return
+		}
+	}
+}
+
+// trust asks about an unknown certificate; see client.Options.
+func (t *task) trust(ctx context.Context, c client.Certificate) (bool, error) {
+	if c.Changed {
+		return false, nil
+	}
+	if t.Yes {
+		t.warn(words.M("the certificate of %s was unknown and is remembered from now on: %s", c.Host, c.SHA256))
+		return true, nil
+	}
+	if !t.interactive() {
+		return false, fault.New(fault.Untrusted, "the certificate of %s is unknown: %s; compare it with what the operator says and add --pin %s, or --yes to accept it unseen", c.Host, c.SHA256, c.SHA256)
+	}
+	t.warn(words.M("The certificate of %s is unknown here.", c.Host))
+	t.warn(words.M("Its fingerprint is %s", c.SHA256))
+	t.warn(words.M("Compare it with what the operator says; whoever sits in between would show another one."))
+	for {
+		a, err := t.ask(ctx, words.M("Accept it and remember it? y or n:"), false)
+		if errors.Is(err, io.EOF) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		switch strings.ToLower(a) {
+		case "y", "yes", "是", "好":
+			return true, nil
+		case "n", "no", "否", "不":
+			return false, nil
+		}
+	}
+}
+
+// password asks for the password of u, once; see client.Options.
+func (t *task) password(ctx context.Context, u client.URL) (string, error) {
+	if !t.interactive() {
+		return "", fault.New(fault.Unauth, "no password for %s at %s: set SAMPAN_PASSWORD or SAMPAN_PASSWORD_COMMAND, or write it into ~/.netrc", u.User, u.Host)
+	}
+	p, err := t.ask(ctx, words.M("Password of %s at %s:", u.User, u.Host), true)
+	if errors.Is(err, io.EOF) {
+		return "", fault.New(fault.Unauth, "no password was given")
+	}
+	return p, err
+}
+
+// newPassword asks for a new password twice, or reads it once where nobody sees it.
+func (e *Env) newPassword(ctx context.Context, q words.Message) (string, error) {
+	for {
+		p, err := e.ask(ctx, q, true)
+		if err != nil || !e.interactive() {
+			return p, ended(err)
+		}
+		if p == "" {
+			e.warn(words.M("An empty password is none; try again, or leave with ^C."))
+			continue
+		}
+		again, err := e.ask(ctx, words.M("The same again:"), true)
+		if err != nil {
+			return "", ended(err)
+		}
+		if p == again {
+			return p, nil
+		}
+		e.warn(words.M("The two were not the same; try again."))
+	}
+}
+
+// ended turns the end of the input in the middle of a question into a sentence.
+func ended(err error) error {
+	if errors.Is(err, io.EOF) {
+		return fault.New(fault.Syntax, "the input ended before the question was answered")
+	}
+	return err
+}

@@ -1,0 +1,187 @@
+package shell
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"sampan/client"
+	"sampan/fault"
+	"sampan/words"
+)
+
+// copyTo copies src to dst and tells how it goes.
+func (t *task) copyTo(ctx context.Context, src, dst place) error {
+	m := t.meter()
+	defer m.clear()
+	o := client.CopyOptions{NoClobber: t.NoClobber, Progress: m.progress, Say: m.remark}
+	if t.Recursive {
+		return t.copyTree(ctx, m, src, dst, o)
+	}
+	r, err := client.Copy(ctx, src.store, src.path, dst.store, dst.path, o)
+	switch {
+	case err == nil:
+		m.done(r, nil)
+	case fault.KindOf(err) == fault.IsDir:
+		i, serr := src.store.Stat(ctx, src.path)
+		if serr == nil && i.Mode.IsDir() {
+			return fault.New(fault.IsDir, "%s is a directory; add -r to copy it with everything in it", src.show)
+		}
+	case errors.Is(err, context.Canceled):
+		m.remark(words.M("interrupted; what came is kept, and the same command continues it"))
+	}
+	return err
+}
+
+func (t *task) copyTree(ctx context.Context, m *meter, src, dst place, o client.CopyOptions) error {
+	sum, err := client.CopyTree(ctx, src.store, src.path, dst.store, dst.path, o, m.done)
+	m.clear()
+	if t.JSON {
+		t.event(map[string]any{
+			"event": "total", "files": sum.Files, "dirs": sum.Dirs, "skipped": sum.Skipped, "failed": sum.Failed,
+			"bytes": sum.Bytes, "seconds": sum.Took.Seconds(),
+		})
+	} else if sum.Files+sum.Dirs+sum.Failed != 1 {
+		t.say(words.M("%d files, %d directories: %s in %s; %d skipped, %d failed",
+			sum.Files, sum.Dirs, size(sum.Bytes), span(sum.Took), sum.Skipped, sum.Failed))
+	}
+	if sum.Failed > 0 && !errors.Is(err, context.Canceled) {
+		return ErrSome
+	}
+	return err
+}
+
+// baseName is what a copy of p is called.
+func baseName(p place) string {
+	switch {
+	case !p.path.IsRoot():
+		return p.path.Base()
+	case p.remote != nil:
+		return p.url.Host
+	}
+	return "root"
+}
+
+func get(ctx context.Context, t *task, args []word) error {
+	src, err := t.remotePlace(ctx, args[0].text, false)
+	if err != nil {
+		return err
+	}
+	local := "."
+	if len(args) > 1 {
+		local = args[1].text
+	}
+	return t.download(ctx, src, local)
+}
+
+func (t *task) download(ctx context.Context, src place, local string) error {
+	dst, err := t.localPlace(local)
+	if err == nil {
+		dst, err = target(ctx, dst, baseName(src))
+	}
+	if err != nil {
+		return err
+	}
+	return t.copyTo(ctx, src, dst)
+}
+
+func put(ctx context.Context, t *task, args []word) error {
+	src, err := t.localPlace(args[0].text)
+	if err != nil {
+		return err
+	}
+	remote := ""
+	if len(args) > 1 {
+		remote = args[1].text
+	}
+	return t.upload(ctx, src, remote)
+}
+
+func (t *task) upload(ctx context.Context, src place, remote string) error {
+	dst, err := t.remotePlace(ctx, remote, false)
+	if err == nil {
+		dst, err = target(ctx, dst, baseName(src))
+	}
+	if err != nil {
+		return err
+	}
+	return t.copyTo(ctx, src, dst)
+}
+
+func getMany(ctx context.Context, t *task, args []word) error {
+	found, err := t.expand(ctx, args, false)
+	if err != nil {
+		return err
+	}
+	return each(t, found, func(src place) error { return t.download(ctx, src, ".") })
+}
+
+func putMany(ctx context.Context, t *task, args []word) error {
+	remote := ""
+	if last := args[len(args)-1]; t.at == nil || isURL(last.text) {
+		if len(args) < 2 {
+			return fault.New(fault.Syntax, "use it like this: %s", "mput LOCAL... URL")
+		}
+		remote, args = last.text, args[:len(args)-1]
+	}
+	found, err := t.expand(ctx, args, true)
+	if err != nil {
+		return err
+	}
+	dst, err := t.remotePlace(ctx, remote, false)
+	if err != nil {
+		return err
+	}
+	if dir, err := dst.isDir(ctx); err != nil || !dir {
+		if err == nil {
+			err = fault.New(fault.NotDir, "%s: not a directory; mput needs one to put the files into", dst.show)
+		}
+		return err
+	}
+	return each(t, found, func(src place) error { return t.upload(ctx, src, remote) })
+}
+
+// copyAny copies between any two places.
+func copyAny(ctx context.Context, t *task, args []word) error {
+	src, err := t.anyPlace(ctx, args[0].text, false)
+	if err != nil {
+		return err
+	}
+	dst, err := t.anyPlace(ctx, args[1].text, src.remote != nil)
+	if err == nil {
+		dst, err = target(ctx, dst, baseName(src))
+	}
+	if err != nil {
+		return err
+	}
+	if src.remote != nil && dst.remote != nil && login(src.url) == login(dst.url) && src.path == dst.path {
+		return fault.New(fault.Exist, "%s: that is the same file", dst.show)
+	}
+	return t.copyTo(ctx, src, dst)
+}
+
+// concatenate writes files to Out; a terminal gets no control characters.
+func concatenate(ctx context.Context, t *task, args []word) error {
+	found, err := t.expand(ctx, args, false)
+	if err != nil {
+		return err
+	}
+	var w io.Writer = t.Out
+	if _, tty := terminal(t.Out); tty {
+		e := &escaper{w: t.Out}
+		defer e.Close()
+		w = e
+	}
+	return each(t, found, func(p place) error {
+		r, _, err := p.store.Open(ctx, p.path, 0)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		defer context.AfterFunc(ctx, func() { r.Close() })()
+		if _, err = io.Copy(w, r); ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return err
+	})
+}
