@@ -66,9 +66,3 @@ func Dial(ctx context.Context, u URL, o Options) (Remote, error) {
 	}
 	return r, nil
 }
-
-func newRemote(u URL, o Options) *remote { return &remote{} }
-
-type remote struct{ Remote }
-
-func (r *remote) start(ctx context.Context) error { panic("not built") }

@@ -1,11 +1,399 @@
 package client
 
-import "sampan/files"
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"sampan/fault"
+	"sampan/files"
+)
+
+// partSuffix is what the name of an unfinished download ends with.
+const partSuffix = ".part"
 
 // Disk is a Store over a directory of this machine, with NAME.part files and a rename at commit. It is a Parter and a
-// Summer, and an io.Closer. Its errors are Local where this machine is to blame.
-func Disk(dir string) (files.Store, error) { panic("not built") }
+// Summer, and an io.Closer. It has one owner, so parts are listed like the files that they are. Its errors are Local
+// where this machine is to blame. Links that lead out of dir are not followed.
+func Disk(dir string) (files.Store, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, local(err, dir)
+	}
+	return &disk{root: root}, nil
+}
 
 // OnDisk returns the Disk and the Path of a name that the user typed, relative to the working directory or absolute.
 // The parent directory must exist; a link is followed.
-func OnDisk(name string) (files.Store, files.Path, error) { panic("not built") }
+func OnDisk(name string) (files.Store, files.Path, error) {
+	full, err := filepath.Abs(name)
+	if err != nil {
+		return nil, files.Path{}, local(err, name)
+	}
+	if real, err := filepath.EvalSymlinks(full); err == nil {
+		full = real
+	}
+	dir, base := filepath.Dir(full), filepath.Base(full)
+	if dir == full { // the root of the file system, or of a volume
+		s, err := Disk(dir)
+		return s, files.Root, err
+	}
+	p, err := files.Root.Join(base)
+	if err != nil {
+		return nil, p, err
+	}
+	if i, err := os.Stat(dir); err == nil && !i.IsDir() {
+		return nil, p, fault.New(fault.NotDir, "%s: not a directory", dir)
+	}
+	s, err := Disk(dir)
+	return s, p, err
+}
+
+type disk struct{ root *os.Root }
+
+func (d *disk) Close() error { return d.root.Close() }
+
+// local classes an error of this machine's disk: what is wrong with the name stays as it is, the rest is Local.
+func local(err error, name string) error {
+	if err == nil {
+		return nil
+	}
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return err
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	switch fault.KindOf(fault.From(err, name)) {
+	case fault.NotExist, fault.Exist, fault.NotDir, fault.IsDir, fault.NotEmpty, fault.BadName:
+		return fault.From(err, name)
+	}
+	reason := err
+	for inner := errors.Unwrap(reason); inner != nil; inner = errors.Unwrap(reason) {
+		reason = inner
+	}
+	return fault.Wrap(fault.Local, err, "%s: this machine says: %s", name, reason.Error())
+}
+
+// name is p as this system can have it.
+func (d *disk) name(p files.Path) (string, error) {
+	if p.IsRoot() {
+		return ".", nil
+	}
+	elems := strings.Split(p.Rel(), "/")
+	for i, e := range elems {
+		s, err := localName(runtime.GOOS, e)
+		if err != nil {
+			return "", err
+		}
+		elems[i] = s
+	}
+	return filepath.Join(elems...), nil
+}
+
+func (d *disk) Stat(ctx context.Context, p files.Path) (files.Info, error) {
+	if err := ctx.Err(); err != nil {
+		return files.Info{}, err
+	}
+	name, err := d.name(p)
+	if err != nil {
+		return files.Info{}, err
+	}
+	part := int64(-1)
+	if !p.IsRoot() {
+		if i, err := d.root.Lstat(name + partSuffix); err == nil && i.Mode().IsRegular() {
+			part = i.Size()
+		}
+	}
+	i, err := d.root.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) && part >= 0 {
+		i, err := d.root.Stat(name + partSuffix)
+		if err != nil {
+			return files.Info{}, local(err, p.String())
+		}
+		return files.Info{Path: p, Size: part, ModTime: i.ModTime(), Mode: fs.ModeIrregular, Part: part}, nil
+	}
+	if err != nil {
+		return files.Info{}, local(err, p.String())
+	}
+	return diskInfo(p, i, part), nil
+}
+
+func diskInfo(p files.Path, i fs.FileInfo, part int64) files.Info {
+	size := i.Size()
+	if i.IsDir() {
+		size = 0
+	}
+	return files.Info{
+		Path: p, Size: size, ModTime: i.ModTime(), Mode: i.Mode() & (fs.ModeType | fs.ModePerm), Part: part,
+		Tag: fmt.Sprintf("%d-%d", i.Size(), i.ModTime().UnixNano()),
+	}
+}
+
+// List yields links as links; what they lead to is for Stat. A name that no Path can have is an error behind all others.
+func (d *disk) List(ctx context.Context, p files.Path) iter.Seq2[files.Info, error] {
+	return func(yield func(files.Info, error) bool) {
+		if err := d.list(ctx, p, func(i files.Info) bool { return yield(i, nil) }); err != nil {
+			yield(files.Info{}, err)
+		}
+	}
+}
+
+func (d *disk) list(ctx context.Context, p files.Path, yield func(files.Info) bool) error {
+	name, err := d.name(p)
+	if err != nil {
+		return err
+	}
+	i, err := d.root.Stat(name)
+	if err != nil {
+		return local(err, p.String())
+	}
+	if !i.IsDir() {
+		return fault.New(fault.NotDir, "%s: not a directory", p.String())
+	}
+	dir, err := d.root.Open(name)
+	if err != nil {
+		return local(err, p.String())
+	}
+	defer dir.Close()
+	var odd error
+	for {
+		entries, err := dir.ReadDir(256)
+		for _, e := range entries {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			q, err := p.Join(e.Name())
+			if err != nil {
+				if odd == nil && e.Name() != files.Hidden {
+					odd = fault.Wrap(fault.BadName, err, "%s holds a name that cannot be used: %s", p.String(), printable(e.Name()))
+				}
+				continue
+			}
+			i, err := e.Info()
+			if err != nil || !i.Mode().IsRegular() && !i.IsDir() && i.Mode()&fs.ModeSymlink == 0 {
+				continue // gone meanwhile, or a device
+			}
+			if !yield(diskInfo(q, i, -1)) {
+				return nil
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return odd
+		}
+		if err != nil {
+			return local(err, p.String())
+		}
+	}
+}
+
+// open opens a regular file, without waiting for the other end of a pipe.
+func (d *disk) open(p files.Path, suffix string) (*os.File, fs.FileInfo, error) {
+	name, err := d.name(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	f, err := d.root.OpenFile(name+suffix, os.O_RDONLY|nonblock, 0)
+	if err != nil {
+		return nil, nil, local(err, p.String())
+	}
+	i, err := f.Stat()
+	switch {
+	case err != nil:
+		err = local(err, p.String())
+	case i.IsDir():
+		err = fault.New(fault.IsDir, "%s: is a directory", p.String())
+	case !i.Mode().IsRegular():
+		err = fault.New(fault.Unsupported, "%s: not a regular file", p.String())
+	default:
+		return f, i, nil
+	}
+	f.Close()
+	return nil, nil, err
+}
+
+func (d *disk) Open(ctx context.Context, p files.Path, off int64) (io.ReadCloser, files.Info, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, files.Info{}, err
+	}
+	f, i, err := d.open(p, "")
+	if err != nil {
+		return nil, files.Info{}, err
+	}
+	if off < 0 || off > i.Size() {
+		f.Close()
+		return nil, files.Info{}, fault.New(fault.BadOffset, "%s: there are only %d bytes", p.String(), i.Size())
+	}
+	if _, err := f.Seek(off, io.SeekStart); err != nil {
+		f.Close()
+		return nil, files.Info{}, local(err, p.String())
+	}
+	return f, diskInfo(p, i, -1), nil
+}
+
+func (d *disk) Mkdir(ctx context.Context, p files.Path) error {
+	name, err := d.newName(p)
+	if err != nil {
+		return err
+	}
+	return local(d.root.Mkdir(name, 0o777), p.String())
+}
+
+// newName is name for what is about to be made: on systems that do not tell capitals from small letters a name that
+// is there already, written otherwise, is refused.
+func (d *disk) newName(p files.Path) (string, error) {
+	if err := p.CheckNew(); err != nil {
+		return "", err
+	}
+	name, err := d.name(p)
+	if err != nil || !foldsCase(runtime.GOOS) {
+		return name, err
+	}
+	if _, err := d.root.Lstat(name); err != nil {
+		return name, nil
+	}
+	parent, err := d.root.Open(filepath.Dir(name))
+	if err != nil {
+		return "", local(err, p.String())
+	}
+	defer parent.Close()
+	names, err := parent.Readdirnames(-1)
+	if err != nil {
+		return "", local(err, p.String())
+	}
+	if twin := caseTwin(filepath.Base(name), names); twin != "" {
+		return "", fault.New(fault.BadName, "%s: this machine takes it for the same name as %s", p.String(), twin)
+	}
+	return name, nil
+}
+
+func (d *disk) Remove(ctx context.Context, p files.Path) error {
+	name, err := d.name(p)
+	if err != nil {
+		return err
+	}
+	if p.IsRoot() {
+		return fault.New(fault.BadName, "the root cannot be replaced")
+	}
+	i, err := d.root.Lstat(name)
+	part := d.root.Remove
+	if errors.Is(err, fs.ErrNotExist) {
+		return local(part(name+partSuffix), p.String())
+	}
+	if err == nil {
+		err = d.root.Remove(name)
+	}
+	if err == nil && i.Mode().IsRegular() {
+		if err := part(name + partSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return local(err, p.String())
+		}
+	}
+	return local(err, p.String())
+}
+
+func (d *disk) Rename(ctx context.Context, from, to files.Path, replace bool) error {
+	old, err := d.name(from)
+	if err != nil {
+		return err
+	}
+	name, err := d.newName(to)
+	if err != nil {
+		return err
+	}
+	source, err := d.root.Lstat(old)
+	if err != nil {
+		return local(err, from.String())
+	}
+	if target, err := d.root.Lstat(name); err == nil && (!replace || target.IsDir() || source.IsDir()) {
+		return fault.New(fault.Exist, "%s: that name is taken", to.String())
+	}
+	return local(d.root.Rename(old, name), to.String())
+}
+
+func (d *disk) Set(ctx context.Context, p files.Path, a files.Attr) error {
+	name, err := d.name(p)
+	if err != nil {
+		return err
+	}
+	if a.ModTime != nil {
+		if err := d.root.Chtimes(name, *a.ModTime, *a.ModTime); err != nil {
+			return local(err, p.String())
+		}
+	}
+	if a.Mode != nil {
+		if err := d.root.Chmod(name, *a.Mode&fs.ModePerm); err != nil {
+			return local(err, p.String())
+		}
+	}
+	return nil
+}
+
+// Part describes NAME.part.
+func (d *disk) Part(ctx context.Context, p files.Path) (files.PartInfo, error) {
+	h := sha256.New()
+	n, i, err := d.feed(ctx, p, partSuffix, 0, -1, h)
+	if fault.KindOf(err) == fault.NotExist && err != nil {
+		return files.PartInfo{}, fault.New(fault.NotExist, "%s: no part is kept there", p.String())
+	}
+	if err != nil {
+		return files.PartInfo{}, err
+	}
+	return files.PartInfo{Size: n, Sum: h.Sum(nil), Time: i.ModTime()}, nil
+}
+
+func (d *disk) DropPart(ctx context.Context, p files.Path) error {
+	name, err := d.name(p)
+	if err != nil {
+		return err
+	}
+	return local(d.root.Remove(name+partSuffix), p.String())
+}
+
+// Sum hashes a range of a file.
+func (d *disk) Sum(ctx context.Context, p files.Path, algo string, off, n int64) ([]byte, error) {
+	if algo != "SHA-256" {
+		return nil, fault.New(fault.Unsupported, "%s is not computed here", algo)
+	}
+	h := sha256.New()
+	if _, _, err := d.feed(ctx, p, "", off, n, h); err != nil {
+		return nil, err
+	}
+	return h.Sum(nil), nil
+}
+
+// feed reads n bytes (all if -1) of a file, or with partSuffix of a part, into h.
+func (d *disk) feed(ctx context.Context, p files.Path, suffix string, off, n int64, h hash.Hash) (int64, fs.FileInfo, error) {
+	f, i, err := d.open(p, suffix)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer f.Close()
+	if n < 0 {
+		n = i.Size() - off
+	}
+	if off < 0 || n < 0 || off > i.Size() || n > i.Size()-off {
+		return 0, nil, fault.New(fault.BadOffset, "%s: there are only %d bytes", p.String(), i.Size())
+	}
+	stop := context.AfterFunc(ctx, func() { f.Close() })
+	defer stop()
+	got, err := io.CopyBuffer(struct{ io.Writer }{h}, io.NewSectionReader(f, off, n), make([]byte, 256<<10))
+	switch {
+	case ctx.Err() != nil:
+		return 0, nil, ctx.Err()
+	case err != nil:
+		return 0, nil, local(err, p.String())
+	case got != n:
+		return 0, nil, fault.New(fault.BadOffset, "%s: there are only %d bytes", p.String(), off+got)
+	}
+	return n, i, nil
+}
