@@ -2,8 +2,14 @@ package files
 
 import (
 	"context"
+	"io/fs"
 	"log/slog"
+	"os"
+	"strconv"
+	"sync"
 	"time"
+
+	"sampan/fault"
 )
 
 // Options says how a home is kept.
@@ -16,31 +22,242 @@ type Options struct {
 
 // A Home is one directory on the server's disk with its quota, stages, parts and ledger. One process opens a home
 // at a time; all Stores of it share the Home.
-type Home struct{ dir string }
+//
+// What it keeps under HOME/.sampan is told in ledger.go. Locks are taken in the order life, leader, ledger, mu.
+type Home struct {
+	opts        Options
+	root        *os.Root
+	top         *dir // the home
+	stage, part *dir
+	own         [3]nodeID // .sampan, stage, part
+	ledger      ledger
+	sums        sums
 
-// OpenHome opens the home at dir, making the directory if it is missing. A home that was never opened before and is
-// not empty is counted once. What a crash left (intents, stages) is put right: afterwards Used is exact.
-func OpenHome(dir string, o Options) (*Home, error) { panic("not built") }
+	life   sync.RWMutex // read-held by everything that runs, so that Close can wait for it
+	closed bool         // guarded by life
 
-// Close waits for running commits and closes the home.
-func (h *Home) Close() error { panic("not built") }
+	leader sync.Mutex // held by who changes names; see commit.go
+	seq    uint64     // of the last intent; guarded by leader
+	queue  queue
+
+	mu        sync.Mutex // guards what follows; no system call is made under it
+	quota     int64      // -1 unlimited
+	published int64      // bytes of regular files under their names
+	used      int64      // published, stages and parts, and what was granted and is not written yet
+	slack     int64      // of used: granted and not written yet
+	freed     chan struct{}
+	next      uint64            // the number of the next stage
+	entries   map[uint64]*entry // all stages and parts
+	parts     map[owned]*entry
+	fresh     map[Path]*entry // names held by uploads that want them new
+
+	hook func(step string) error // for tests: called before each step that changes the disk; an error takes its place
+}
+
+// entry is one file of ours: a stage or a part. All but id and owner is guarded by Home.mu.
+type entry struct {
+	id     uint64
+	owner  string
+	path   Path
+	random bool  // written out of order
+	synced int64 // so many bytes of it are on stable storage
+	size   int64 // of a part
+	time   time.Time
+}
+
+// owned is what a part is found by.
+type owned struct {
+	owner string
+	path  Path
+}
+
+func (e *entry) key() owned { return owned{e.owner, e.path} }
+
+// name is the entry's file name in stage or part.
+func (e *entry) name() string { return strconv.FormatUint(e.id, 10) }
+
+func (h *Home) step(name string) error {
+	if h.hook == nil {
+		return nil
+	}
+	return h.hook(name)
+}
+
+// enter begins an operation; leave ends it.
+func (h *Home) enter() error {
+	h.life.RLock()
+	if h.closed {
+		h.life.RUnlock()
+		return fault.New(fault.Stopped, "the home is closed")
+	}
+	return nil
+}
+
+func (h *Home) leave() { h.life.RUnlock() }
+
+// Close waits for running commits and closes the home. Uploads that are still open are parked by the next OpenHome.
+func (h *Home) Close() error {
+	h.life.Lock()
+	defer h.life.Unlock()
+	if h.closed {
+		return nil
+	}
+	h.closed = true
+	h.syncParts()
+	err := h.checkpoint(true)
+	h.shut()
+	return err
+}
+
+// syncParts makes parts durable that are not yet (without Options.Strict), so that they outlive the machine's boot.
+func (h *Home) syncParts() {
+	for _, e := range h.parts {
+		if e.synced == e.size {
+			continue
+		}
+		if f, err := h.openOwn(h.part, e); err == nil {
+			if datasync(f) == nil {
+				e.synced = e.size
+			}
+			f.Close()
+		}
+	}
+}
+
+// shut closes what is open and does no more.
+func (h *Home) shut() {
+	h.ledger.mu.Lock()
+	defer h.ledger.mu.Unlock()
+	if h.ledger.f != nil {
+		h.ledger.f.Close()
+	}
+	for _, d := range []*dir{h.ledger.dir, h.stage, h.part, h.top} {
+		if d != nil {
+			d.close()
+		}
+	}
+	h.root.Close()
+}
+
+// checkpoint writes the ledger anew.
+func (h *Home) checkpoint(clean bool) error {
+	return h.ledger.rewrite(func() []byte {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		s := state{
+			boot: bootID(), strict: h.opts.Strict, clean: clean, published: max(h.published, 0), next: h.next,
+			entries: h.entries,
+		}
+		return s.encode()
+	}, h.opts.Strict || clean)
+}
+
+// record appends to the ledger; one that is broken or long is written anew first. Not for who leads a batch.
+func (h *Home) record(records []byte) error {
+	if h.ledger.bad() || h.ledger.long() {
+		h.leader.Lock()
+		err := h.checkpoint(false)
+		h.leader.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+	return h.ledger.append(records)
+}
 
 // As returns the home's Store as owner sees it: parts belong to owner. It is a Parter, a Summer and a Spacer.
-func (h *Home) As(owner string) *Local { panic("not built") }
+func (h *Home) As(owner string) *Local { return &Local{home: h, owner: owner} }
 
 // Space tells used bytes, quota and what the disk beneath has free.
-func (h *Home) Space(ctx context.Context) (Space, error) { panic("not built") }
+func (h *Home) Space(ctx context.Context) (Space, error) {
+	if err := h.enter(); err != nil {
+		return Space{}, err
+	}
+	defer h.leave()
+	free := h.top.free()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return Space{Used: h.used - h.slack, Quota: h.quota, Free: free}, nil
+}
 
 // SetQuota changes the quota, effective for the next reservation; -1 is unlimited.
-func (h *Home) SetQuota(n int64) { panic("not built") }
+func (h *Home) SetQuota(n int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.quota = n
+	h.wake()
+}
 
-// Check counts the home on the disk and compares; with fix the ledger is set to what was counted.
+// Check counts the home on the disk and compares; with fix the ledger is set to what was counted. No name changes
+// while it counts.
 func (h *Home) Check(ctx context.Context, fix bool) (recorded, counted int64, err error) {
-	panic("not built")
+	if err := h.enter(); err != nil {
+		return 0, 0, err
+	}
+	defer h.leave()
+	h.leader.Lock()
+	defer h.leader.Unlock()
+	n, err := h.count(ctx, Root)
+	if err != nil {
+		return 0, 0, err
+	}
+	h.mu.Lock()
+	recorded = h.used - h.slack
+	counted = recorded - h.published + n
+	if fix {
+		h.used += n - h.published
+		h.published = n
+		h.wake()
+	}
+	h.mu.Unlock()
+	if fix {
+		err = h.checkpoint(false)
+	}
+	return recorded, counted, err
+}
+
+// count sums the regular files under p, without what is ours.
+func (h *Home) count(ctx context.Context, p Path) (total int64, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, classify(context.Cause(ctx), p)
+	}
+	d, err := h.openDir(p)
+	if err != nil {
+		return 0, err
+	}
+	defer d.close()
+	for {
+		entries, err := d.f.ReadDir(512)
+		for _, e := range entries {
+			if e.Type() != 0 && e.Type() != fs.ModeDir {
+				continue
+			}
+			n, err := d.lstat(e.Name())
+			switch {
+			case err != nil: // it went meanwhile
+			case n.mode.IsRegular():
+				total += n.size
+			case n.mode.IsDir() && !(p.IsRoot() && e.Name() == Hidden) && !h.isOwn(n.id):
+				below, err := h.count(ctx, p.below(e.Name()))
+				if err != nil && fault.KindOf(err) != fault.NotExist {
+					return 0, err
+				}
+				total += below
+			}
+		}
+		if len(entries) == 0 {
+			return total, endOfDir(err, p)
+		}
+	}
 }
 
 // Expire removes parts older than Options.PartAge and returns how many went.
-func (h *Home) Expire(ctx context.Context) (int, error) { panic("not built") }
-
-// Local is a home's Store for one owner; see Home.As.
-type Local struct{ home *Home }
+func (h *Home) Expire(ctx context.Context) (int, error) {
+	if err := h.enter(); err != nil {
+		return 0, err
+	}
+	defer h.leave()
+	old := time.Now().Add(-h.opts.PartAge)
+	gone := h.takeParts(func(e *entry) bool { return e.time.Before(old) })
+	return len(gone), h.discard(h.part, gone...)
+}

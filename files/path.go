@@ -85,6 +85,17 @@ func (p Path) Holds(q Path) bool {
 	return p.clean == "" || q.clean == p.clean || strings.HasPrefix(q.clean, p.clean+"/")
 }
 
+// below returns entry elem of p, as the disk gave it.
+func (p Path) below(elem string) Path { return Path{p.clean + "/" + elem} }
+
+// moved returns where p is after from became to.
+func (p Path) moved(from, to Path) Path {
+	if !from.Holds(p) {
+		return p
+	}
+	return Path{to.clean + p.clean[len(from.clean):]}
+}
+
 // CheckNew refuses, with fault.BadName, a name that should not be made (Create, Mkdir, the target of Rename): the
 // root, control characters, an element over 255 bytes. Names that are already there are not checked, so that
 // they can still be seen and removed.

@@ -1,0 +1,27 @@
+package files
+
+import (
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// renameNew is one system call.
+func renameNew(fromDir int, from string, toDir int, to string) error {
+	return unix.RenameatxNp(fromDir, from, toDir, to, unix.RENAME_EXCL)
+}
+
+// datasync makes the bytes of f, and its size, durable (F_FULLFSYNC).
+func datasync(f *os.File) error { return f.Sync() }
+
+// bootID names the time since the machine was started.
+func bootID() string {
+	s, err := unix.Sysctl("kern.bootsessionuuid")
+	if err != nil {
+		return ""
+	}
+	return s
+}
+
+func changeTime(st *syscall.Stat_t) int64 { return st.Ctimespec.Nano() }

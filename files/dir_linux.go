@@ -1,0 +1,40 @@
+package files
+
+import (
+	"os"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// renameNew is one system call; file systems without it (EINVAL) get a look first, which is enough against
+// everybody who comes through Sampan, for names change one batch at a time.
+func renameNew(fromDir int, from string, toDir int, to string) error {
+	err := unix.Renameat2(fromDir, from, toDir, to, unix.RENAME_NOREPLACE)
+	if err != unix.EINVAL && err != unix.ENOSYS {
+		return err
+	}
+	var st unix.Stat_t
+	if unix.Fstatat(toDir, to, &st, unix.AT_SYMLINK_NOFOLLOW) == nil {
+		return unix.EEXIST
+	}
+	return unix.Renameat(fromDir, from, toDir, to)
+}
+
+// datasync makes the bytes of f, and its size, durable.
+func datasync(f *os.File) error {
+	return control(f, unix.Fdatasync)
+}
+
+// bootID names the time since the machine was started: what a process wrote before it died is still there in the same
+// boot, and may not be in another.
+func bootID() string {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
+}
+
+func changeTime(st *syscall.Stat_t) int64 { return st.Ctim.Nano() }

@@ -1,0 +1,133 @@
+//go:build linux || darwin
+
+package files
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"sampan/fault"
+)
+
+const (
+	openDirFlags  = os.O_RDONLY | syscall.O_DIRECTORY | syscall.O_NONBLOCK
+	openFileFlags = os.O_RDONLY | syscall.O_NONBLOCK // never waits for the other end of a FIFO
+)
+
+// control runs fn with f's descriptor, which stays what it is (Fd would make it blocking).
+func control(f *os.File, fn func(fd int) error) error {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if cerr := c.Control(func(fd uintptr) {
+		for {
+			if err = fn(int(fd)); err != unix.EINTR {
+				return
+			}
+		}
+	}); cerr != nil {
+		return cerr
+	}
+	return err
+}
+
+func statNode(st *unix.Stat_t) node {
+	return node{
+		id:    nodeID{uint64(st.Dev), st.Ino},
+		mode:  modeOf(uint32(st.Mode)),
+		size:  st.Size,
+		mtime: st.Mtim.Nano(),
+		ctime: st.Ctim.Nano(),
+	}
+}
+
+func modeOf(m uint32) fs.FileMode {
+	mode := fs.FileMode(m & 0o777)
+	switch m & unix.S_IFMT {
+	case unix.S_IFREG:
+	case unix.S_IFDIR:
+		mode |= fs.ModeDir
+	case unix.S_IFLNK:
+		mode |= fs.ModeSymlink
+	default:
+		mode |= fs.ModeIrregular
+	}
+	return mode
+}
+
+func infoNode(fi fs.FileInfo) node {
+	st, _ := fi.Sys().(*syscall.Stat_t)
+	n := node{mode: modeOf(uint32(st.Mode)), size: fi.Size(), mtime: fi.ModTime().UnixNano(), ctime: changeTime(st)}
+	n.id = nodeID{uint64(st.Dev), st.Ino}
+	return n
+}
+
+// unopenable reports whether err of an open tells a socket or a device.
+func unopenable(err error) bool {
+	return errors.Is(err, unix.ENXIO) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EOPNOTSUPP)
+}
+
+func fileNode(f *os.File) (node, error) {
+	var st unix.Stat_t
+	err := control(f, func(fd int) error { return unix.Fstat(fd, &st) })
+	return statNode(&st), err
+}
+
+// lstat describes name without following it.
+func (d *dir) lstat(name string) (node, error) {
+	var st unix.Stat_t
+	err := control(d.f, func(fd int) error {
+		return unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	})
+	return statNode(&st), err
+}
+
+func (d *dir) unlink(name string, isDir bool) error {
+	flags := 0
+	if isDir {
+		flags = unix.AT_REMOVEDIR
+	}
+	return control(d.f, func(fd int) error { return unix.Unlinkat(fd, name, flags) })
+}
+
+func (d *dir) mkdir(name string) error {
+	return control(d.f, func(fd int) error { return unix.Mkdirat(fd, name, 0o755) })
+}
+
+// sync makes the names in d durable.
+func (d *dir) sync() error { return d.f.Sync() }
+
+// move renames from/a to to/b. Without replace it fails with ErrExist, at once and against everybody, if the name is
+// taken.
+func move(from *dir, a string, to *dir, b string, replace bool) error {
+	err := control(from.f, func(x int) error {
+		return control(to.f, func(y int) error {
+			if replace {
+				return unix.Renameat(x, a, y, b)
+			}
+			return renameNew(x, a, y, b)
+		})
+	})
+	if err == unix.EXDEV {
+		return fault.Wrap(fault.Unsupported, err, "%s: another disk is mounted there", to.path)
+	}
+	return err
+}
+
+// lock makes the home this process's own until d is closed.
+func (d *dir) lock() error {
+	return control(d.f, func(fd int) error { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
+}
+
+func (d *dir) free() int64 {
+	var st unix.Statfs_t
+	if err := control(d.f, func(fd int) error { return unix.Fstatfs(fd, &st) }); err != nil {
+		return -1
+	}
+	return int64(st.Bavail) * int64(st.Bsize)
+}

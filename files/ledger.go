@@ -1,0 +1,375 @@
+package files
+
+import (
+	"bytes"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// The ledger, HOME/.sampan/ledger, is a text of records, one a line: eight hex digits of CRC-32C over the rest of the
+// line, a letter, fields. Strings are quoted as Go quotes them.
+//
+//	C version "boot" strict clean published next    checkpoint: the first line, and only there
+//	S id "owner" "path"                             a stage begins; also what a stage or part was in a checkpoint
+//	W id                                            the stage is written out of order: its gaps are not known
+//	Y id bytes                                      so many bytes of it are on stable storage
+//	I seq verb id "from" "to" inode delta dir       intent: what is about to happen to names
+//	K seq                                           it happened
+//	X seq                                           it did not
+//
+// Where a file of ours lies tells what it is: stage/ID is an upload under way, part/ID a parked one; size and time
+// are the file's own. The bytes published are the checkpoint's plus the delta of each intent that happened. An intent
+// with neither K nor X is decided by a look at the disk. After a crash the last record may be torn; it is left out.
+const ledgerVersion = 1
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// verb says what an intent is about to do.
+type verb string
+
+const (
+	verbPut verb = "put" // stage id becomes to
+	verbDel verb = "del" // from goes
+	verbMov verb = "mov" // from becomes to
+)
+
+// intent is a change of names that changes the published bytes or the names of parts.
+type intent struct {
+	seq      uint64
+	verb     verb
+	stage    uint64
+	from, to Path
+	ino      uint64 // of what is removed or moved, 0 if unknown
+	delta    int64  // of the published bytes, once it happened
+	dir      bool   // a directory is moved, with what lies below it
+}
+
+// state is what a ledger says.
+type state struct {
+	boot          string
+	strict, clean bool
+	published     int64
+	next          uint64
+	entries       map[uint64]*entry
+	open          []intent // neither done nor undone, in order
+	ok            bool     // there is a checkpoint
+	hole          bool     // a bad record stands before good ones
+}
+
+func seal(buf []byte, body string) []byte {
+	return fmt.Appendf(buf, "%08x %s\n", crc32.Checksum([]byte(body), castagnoli), body)
+}
+
+func (s *state) encode() []byte {
+	buf := seal(nil, fmt.Sprintf("C %d %q %t %t %d %d", ledgerVersion, s.boot, s.strict, s.clean, s.published, s.next))
+	for id, e := range s.entries {
+		buf = sealEntry(buf, id, e)
+	}
+	return buf
+}
+
+func sealEntry(buf []byte, id uint64, e *entry) []byte {
+	buf = sealStage(buf, id, e)
+	if e.random {
+		buf = sealRandom(buf, id)
+	}
+	if e.synced > 0 {
+		buf = sealSynced(buf, id, e.synced)
+	}
+	return buf
+}
+
+func sealStage(buf []byte, id uint64, e *entry) []byte {
+	return seal(buf, fmt.Sprintf("S %d %q %q", id, e.owner, e.path.String()))
+}
+
+func sealRandom(buf []byte, id uint64) []byte { return seal(buf, fmt.Sprintf("W %d", id)) }
+
+func sealSynced(buf []byte, id uint64, n int64) []byte {
+	return seal(buf, fmt.Sprintf("Y %d %d", id, n))
+}
+
+func sealIntent(buf []byte, i intent) []byte {
+	return seal(buf, fmt.Sprintf("I %d %s %d %q %q %d %d %t",
+		i.seq, i.verb, i.stage, i.from.String(), i.to.String(), i.ino, i.delta, i.dir))
+}
+
+func sealOutcome(buf []byte, seq uint64, happened bool) []byte {
+	if happened {
+		return seal(buf, fmt.Sprintf("K %d", seq))
+	}
+	return seal(buf, fmt.Sprintf("X %d", seq))
+}
+
+// replay reads a ledger up to its first bad record.
+func replay(data []byte) *state {
+	s := &state{entries: map[uint64]*entry{}}
+	for len(data) > 0 {
+		line, rest, whole := bytes.Cut(data, []byte("\n"))
+		body, good := unseal(line)
+		if !whole || !good || !s.apply(body) {
+			s.hole = anyGood(rest)
+			return s
+		}
+		data = rest
+	}
+	return s
+}
+
+func anyGood(data []byte) bool {
+	for line := range bytes.SplitSeq(data, []byte("\n")) {
+		if _, good := unseal(line); good {
+			return true
+		}
+	}
+	return false
+}
+
+func unseal(line []byte) (body string, good bool) {
+	if len(line) < 10 || line[8] != ' ' {
+		return "", false
+	}
+	sum, err := strconv.ParseUint(string(line[:8]), 16, 32)
+	return string(line[9:]), err == nil && uint32(sum) == crc32.Checksum(line[9:], castagnoli)
+}
+
+// apply takes in one record; false if it makes no sense here.
+func (s *state) apply(body string) bool {
+	letter, rest, _ := strings.Cut(body, " ")
+	f := &fields{rest: rest, good: true}
+	if (letter == "C") == s.ok {
+		return false
+	}
+	switch letter {
+	case "C":
+		version := f.int()
+		s.boot, s.strict, s.clean = f.str(), f.word() == "true", f.word() == "true"
+		s.published, s.next = f.int(), uint64(f.int())
+		s.ok = f.good && version == ledgerVersion && s.published >= 0
+		return s.ok
+	case "S":
+		id, owner, path := uint64(f.int()), f.str(), f.path()
+		if f.good {
+			s.entries[id] = &entry{id: id, owner: owner, path: path}
+			s.next = max(s.next, id+1)
+		}
+	case "W":
+		if e := s.entries[uint64(f.int())]; e != nil {
+			e.random = true
+		}
+	case "Y":
+		id, n := uint64(f.int()), f.int()
+		if e := s.entries[id]; e != nil {
+			e.synced = n
+		}
+	case "I":
+		i := intent{
+			seq: uint64(f.int()), verb: verb(f.word()), stage: uint64(f.int()), from: f.path(), to: f.path(),
+			ino: uint64(f.int()), delta: f.int(), dir: f.word() == "true",
+		}
+		if f.good {
+			s.open = append(s.open, i)
+		}
+	case "K", "X":
+		seq := uint64(f.int())
+		for n, i := range s.open {
+			if i.seq == seq {
+				s.open = append(s.open[:n:n], s.open[n+1:]...)
+				if letter == "K" {
+					s.happened(i)
+				}
+				break
+			}
+		}
+	default:
+		return false
+	}
+	return f.good
+}
+
+// happened takes an intent as done.
+func (s *state) happened(i intent) {
+	s.published += i.delta
+	switch {
+	case i.verb == verbPut:
+		delete(s.entries, i.stage)
+	case i.verb == verbMov && i.dir:
+		for _, e := range s.entries {
+			e.path = e.path.moved(i.from, i.to)
+		}
+	}
+}
+
+// fields takes a record apart; good stays true while everything was as expected.
+type fields struct {
+	rest string
+	good bool
+}
+
+func (f *fields) word() string {
+	w, rest, _ := strings.Cut(f.rest, " ")
+	f.rest = rest
+	f.good = f.good && w != ""
+	return w
+}
+
+func (f *fields) int() int64 {
+	w := f.word()
+	n, err := strconv.ParseInt(w, 10, 64)
+	if err != nil {
+		u, uerr := strconv.ParseUint(w, 10, 64) // an inode number may have all bits
+		n, err = int64(u), uerr
+	}
+	f.good = f.good && err == nil
+	return n
+}
+
+func (f *fields) str() string {
+	q, err := strconv.QuotedPrefix(f.rest)
+	if err != nil {
+		f.good = false
+		return ""
+	}
+	f.rest = strings.TrimPrefix(f.rest[len(q):], " ")
+	s, err := strconv.Unquote(q)
+	f.good = f.good && err == nil
+	return s
+}
+
+func (f *fields) path() Path {
+	p, err := Parse(Root, f.str())
+	f.good = f.good && err == nil
+	return p
+}
+
+// ledger appends to the file; the Home knows what is in it.
+type ledger struct {
+	dir  *dir // HOME/.sampan
+	step func(string) error
+
+	mu      sync.Mutex
+	f       *os.File
+	size    int64 // bytes that are whole
+	start   int64 // of size: what the last rewrite wrote
+	written int64 // as size, but never back: counts over rewrites
+	broken  error // an append or sync failed: only a rewrite helps
+
+	syncing sync.Mutex
+	synced  int64 // of written; guarded by syncing
+}
+
+// append adds records. When it fails nothing was added.
+func (l *ledger) append(records []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.broken != nil {
+		return l.broken
+	}
+	if err := l.step("ledger"); err != nil {
+		return err
+	}
+	if _, err := l.f.WriteAt(records, l.size); err != nil {
+		if terr := l.f.Truncate(l.size); terr != nil {
+			l.broken = err
+		}
+		return err
+	}
+	l.size += int64(len(records))
+	l.written += int64(len(records))
+	return nil
+}
+
+// sync makes all that was appended before the call durable. Callers at the same time share one sync.
+func (l *ledger) sync() error {
+	l.mu.Lock()
+	want := l.written
+	l.mu.Unlock()
+	l.syncing.Lock()
+	defer l.syncing.Unlock()
+	if l.synced >= want {
+		return nil
+	}
+	l.mu.Lock()
+	f, upto, broken := l.f, l.written, l.broken
+	l.mu.Unlock()
+	if broken != nil {
+		return broken
+	}
+	err := l.step("sync ledger")
+	if err == nil {
+		err = datasync(f)
+	}
+	if err != nil { // its pages are undefined now
+		l.mu.Lock()
+		l.broken = err
+		l.mu.Unlock()
+		return err
+	}
+	l.synced = upto
+	return nil
+}
+
+// rewrite replaces the ledger by what snapshot says; nothing is appended meanwhile.
+func (l *ledger) rewrite(snapshot func() []byte, durable bool) error {
+	l.syncing.Lock()
+	defer l.syncing.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.step("rewrite ledger"); err != nil {
+		return err
+	}
+	f, err := l.dir.own.OpenFile("ledger.new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	text := snapshot()
+	_, err = f.WriteAt(text, 0)
+	if err == nil && durable {
+		err = datasync(f)
+	}
+	if err == nil {
+		err = l.step("rename ledger")
+	}
+	if err == nil {
+		err = l.dir.own.Rename("ledger.new", "ledger")
+	}
+	if err != nil {
+		f.Close()
+		return err
+	}
+	if l.f != nil {
+		l.f.Close()
+	}
+	l.f, l.size, l.start, l.broken = f, int64(len(text)), int64(len(text)), nil
+	l.written += int64(len(text))
+	l.synced = l.written
+	if durable {
+		l.broken = l.dir.sync()
+	}
+	return l.broken
+}
+
+// fail marks the ledger as one that must be written anew.
+func (l *ledger) fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.broken = err
+}
+
+// bad reports whether the ledger must be written anew.
+func (l *ledger) bad() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.broken != nil
+}
+
+// long reports whether the ledger should be written anew because of its length.
+func (l *ledger) long() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.size > 1<<20 && l.size > 4*l.start
+}

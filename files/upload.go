@@ -1,0 +1,430 @@
+package files
+
+import (
+	"context"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+
+	"sampan/fault"
+)
+
+// upload is a stage: a file of ours that grows under HOME/.sampan/stage. Its size never passes what is reserved.
+type upload struct {
+	h    *Home
+	e    *entry
+	f    *os.File
+	want Want
+
+	mu      sync.Mutex // guards what follows, is not held while bytes move
+	end     int64      // size of the stage
+	granted int64      // reserved behind end
+	pos     int64      // where the file's offset stands
+	filled  spans
+	random  bool // the ledger knows that it is written out of order
+	full    bool // the quota refused the last bytes that were asked for
+	tried   bool // Commit was called
+	over    bool // committed, parked or dropped
+	flying  sync.WaitGroup
+}
+
+func ended() error { return fault.New(fault.Stopped, "the upload has ended") }
+
+// Room implements Upload. When there is none it also returns the OverQuota error that says how many bytes are missing.
+func (u *upload) Room(want int64) (int64, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if left := u.want.Size - u.end; left > 0 {
+		want = min(want, left)
+	}
+	return u.grant(min(want, 1), want)
+}
+
+// grant makes sure that at least least and at best want bytes may be written behind end. u.mu is held.
+func (u *upload) grant(least, want int64) (int64, error) {
+	if u.over {
+		return 0, ended()
+	}
+	if want <= u.granted {
+		return want, nil
+	}
+	got, missing := u.h.reserve(max(0, least-u.granted), want-u.granted)
+	if missing > 0 && u.dropPart() {
+		got, missing = u.h.reserve(least-u.granted, want-u.granted)
+	}
+	if u.full = missing > 0; u.full {
+		if u.want.Size > u.end+u.granted {
+			missing = max(missing, u.want.Size-u.end-u.granted)
+		}
+		return 0, overQuota(u.h.limit(), missing)
+	}
+	u.granted += got
+	return u.granted, nil
+}
+
+// dropPart removes the older part under the same name, which an upload from 0 gives up.
+func (u *upload) dropPart() bool {
+	if u.want.From > 0 {
+		return false
+	}
+	u.h.mu.Lock()
+	k := u.e.key()
+	u.h.mu.Unlock()
+	old := u.h.takePart(k)
+	return old != nil && u.h.discard(u.h.part, old) == nil
+}
+
+// grew notes n bytes written behind end.
+func (u *upload) grew(n int64) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.h.wrote(n)
+	if u.end == u.want.From && n > 0 {
+		u.dropPart()
+	}
+	u.filled.add(u.end, u.end+n)
+	u.granted -= n
+	u.end += n
+	u.pos = u.end
+}
+
+// ready puts the file's offset at end and makes sure of room.
+func (u *upload) ready(least, want int64) (int64, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	n, err := u.grant(least, want)
+	if err == nil && u.pos != u.end {
+		_, err = u.f.Seek(u.end, io.SeekStart)
+		u.pos = u.end
+	}
+	return min(n, want), err
+}
+
+// Write appends b; all of it or nothing, as far as the quota is concerned.
+func (u *upload) Write(b []byte) (int, error) {
+	if _, err := u.ready(int64(len(b)), int64(len(b))); err != nil {
+		return 0, err
+	}
+	if err := u.h.step("write"); err != nil {
+		return 0, err
+	}
+	n, err := u.f.Write(b)
+	u.grew(int64(n))
+	return n, u.classify(err)
+}
+
+// ReadFrom appends what src has until EOF, or as much as an *io.LimitedReader says. The kernel moves the bytes where it
+// can: from sockets and files.
+func (u *upload) ReadFrom(src io.Reader) (done int64, err error) {
+	limited, _ := src.(*io.LimitedReader)
+	if limited != nil {
+		src = limited.R
+	}
+	for {
+		want := int64(1 << 20)
+		if limited != nil {
+			if want = min(limited.N, 1<<30); want <= 0 {
+				return done, nil
+			}
+		}
+		n, err := u.ready(1, want)
+		if fault.KindOf(err) == fault.OverQuota && err != nil {
+			return done, drained(src, err)
+		}
+		if err == nil {
+			err = u.h.step("write")
+		}
+		if err != nil {
+			return done, err
+		}
+		m, err := u.copy(src, n)
+		u.grew(m)
+		done += m
+		if limited != nil {
+			limited.N -= m
+		}
+		if err != nil || m < n {
+			u.unreserve()
+			return done, err
+		}
+	}
+}
+
+func (u *upload) copy(src io.Reader, n int64) (int64, error) {
+	limited := &io.LimitedReader{R: src, N: n}
+	if _, ok := src.(syscall.Conn); ok {
+		return u.f.ReadFrom(limited)
+	}
+	return copyBuffered(u.f, limited)
+}
+
+// unreserve gives back what was granted and not written.
+func (u *upload) unreserve() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.h.giveBack(u.granted)
+	u.granted = 0
+}
+
+// WriteAt writes b at off; bytes of a gap that it leaves count as written.
+func (u *upload) WriteAt(b []byte, off int64) (int, error) {
+	if off < 0 || off+int64(len(b)) < off {
+		return 0, fault.New(fault.BadOffset, "%d is no offset", off)
+	}
+	if len(b) == 0 {
+		return 0, nil
+	}
+	if err := u.makeRoom(off, off+int64(len(b))); err != nil {
+		return 0, err
+	}
+	defer u.flying.Done()
+	err := u.h.step("write")
+	n := 0
+	if err == nil {
+		n, err = u.f.WriteAt(b, off)
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.filled.add(off, off+int64(n))
+	return n, u.classify(err)
+}
+
+// makeRoom reserves for bytes from a to b, and starts to count their writer among those who fly.
+func (u *upload) makeRoom(a, b int64) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	grow := max(0, b-u.end)
+	if _, err := u.grant(grow, grow); err != nil {
+		return err
+	}
+	if a > u.filled.whole() && !u.random {
+		if err := u.h.setRandom(u.e); err != nil {
+			return u.classify(err)
+		}
+		u.random = true
+	}
+	if u.end == 0 {
+		u.dropPart()
+	}
+	u.h.wrote(grow)
+	u.granted -= grow
+	u.end += grow
+	u.flying.Add(1)
+	return nil
+}
+
+// setRandom tells the ledger that after a crash nobody will know the gaps of e.
+func (h *Home) setRandom(e *entry) error {
+	h.mu.Lock()
+	e.random = true
+	h.mu.Unlock()
+	return h.record(sealRandom(nil, e.id))
+}
+
+// Size implements Upload.
+func (u *upload) Size() int64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.filled.whole()
+}
+
+func (u *upload) classify(err error) error {
+	if err == nil {
+		return nil
+	}
+	u.h.mu.Lock()
+	p := u.e.path
+	u.h.mu.Unlock()
+	return classify(err, p)
+}
+
+// Close implements Upload. An upload that the quota refused is not parked but for the part that it began with: it would
+// only keep the home full.
+func (u *upload) Close() error {
+	if err := u.h.enter(); err != nil {
+		u.f.Close() // the next OpenHome parks it
+		return err
+	}
+	defer u.h.leave()
+	u.flying.Wait()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.over {
+		return nil
+	}
+	u.over = true
+	u.measure()
+	size := min(u.filled.whole(), u.end)
+	if u.full && !u.tried {
+		size = 0
+		if u.want.Part {
+			size = min(u.want.From, u.end)
+		}
+	}
+	u.h.unclaim(u.e)
+	return u.classify(u.h.park(u.e, u.f, u.end, size))
+}
+
+// unclaim frees the name that e held for itself.
+func (h *Home) unclaim(e *entry) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.fresh[e.path] == e {
+		delete(h.fresh, e.path)
+	}
+}
+
+// measure gives back what is reserved and not on the disk. u.mu is held.
+func (u *upload) measure() {
+	u.h.giveBack(u.granted)
+	u.granted = 0
+	if n, err := fileNode(u.f); err == nil && n.size < u.end { // a write failed
+		u.h.release(u.end - n.size)
+		u.end = n.size
+	}
+}
+
+// Commit implements Upload: data sync, a last look whether it is wanted, then the change of the name; see commit.go.
+func (u *upload) Commit(ctx context.Context, sure func() error) (Info, error) {
+	if err := u.h.enter(); err != nil {
+		return Info{}, err
+	}
+	defer u.h.leave()
+	u.flying.Wait()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.over {
+		return Info{}, ended()
+	}
+	u.tried = true
+	u.measure()
+	if u.h.opts.Strict {
+		if err := u.h.stepped("sync data", true, func() error { return datasync(u.f) }); err != nil {
+			return Info{}, u.lost(err)
+		}
+	}
+	if ctx.Err() != nil {
+		return Info{}, u.classify(context.Cause(ctx))
+	}
+	if sure != nil {
+		if err := sure(); err != nil {
+			return Info{}, err
+		}
+	}
+	c := u.publish()
+	err := u.h.change(c)
+	if !c.happened {
+		return Info{}, u.classify(err)
+	}
+	u.over = true
+	n, nerr := fileNode(u.f)
+	if cerr := u.f.Close(); nerr == nil {
+		nerr = cerr
+	}
+	if err == nil && nerr != nil {
+		err = fault.Wrap(fault.Durability, nerr, "%s: it may be in place, but the disk did not confirm it", c.names[0])
+	}
+	return n.info(c.names[0]), err
+}
+
+// lost drops a stage whose data sync failed: its pages are undefined, and a second sync would not tell.
+func (u *upload) lost(cause error) error {
+	u.over = true
+	u.h.unclaim(u.e)
+	u.f.Close()
+	u.e.size = u.end
+	if err := u.h.discard(u.h.stage, u.e); err != nil {
+		u.h.opts.Log.Warn("a stage could not be removed", "err", err)
+	}
+	return u.classify(cause)
+}
+
+// publish is the change that gives the stage its name. A link of that name is replaced, not followed.
+func (u *upload) publish() *change {
+	h, e := u.h, u.e
+	h.mu.Lock()
+	c := &change{names: []Path{e.path}}
+	h.mu.Unlock()
+	var to *dir
+	c.plan = func(b *batch) (err error) {
+		h.mu.Lock()
+		p := e.path // it may have moved with its directory
+		h.mu.Unlock()
+		c.names[0] = p
+		if to, err = b.dir(p.Dir()); err != nil {
+			return err
+		}
+		old, err := to.lstat(p.Base())
+		switch {
+		case missing(err):
+		case err != nil:
+			return classify(err, p)
+		case old.mode.IsDir():
+			return fault.New(fault.IsDir, "%s: is a directory", p)
+		case u.want.New:
+			return taken(p)
+		case old.mode.IsRegular():
+			if err := u.f.Chmod(old.mode.Perm()); err != nil {
+				return classify(err, p)
+			}
+		}
+		c.gone = old.counts()
+		c.places, c.dirs = []place{to.at(p.Base())}, []*dir{to}
+		c.intent = intent{verb: verbPut, stage: e.id, to: p, delta: u.end - c.gone}
+		return nil
+	}
+	c.do = func() error {
+		return h.stepped("rename", true, func() error {
+			return move(h.stage, e.name(), to, c.names[0].Base(), !u.want.New)
+		})
+	}
+	c.settle = func() []*entry {
+		delete(h.entries, e.id)
+		if h.fresh[e.path] == e {
+			delete(h.fresh, e.path)
+		}
+		return h.takePartsLocked(func(o *entry) bool { return o.path == c.names[0] })
+	}
+	return c
+}
+
+// spans are the ranges that were written, in order, apart from each other.
+type spans []span
+
+type span struct{ a, b int64 }
+
+// maxSpans bounds what one upload written at random costs; beyond it the ranges farthest from 0 are forgotten, which
+// only shortens what a park keeps.
+const maxSpans = 4096
+
+// whole returns how far it goes from 0 without a gap.
+func (s spans) whole() int64 {
+	if len(s) == 0 || s[0].a > 0 {
+		return 0
+	}
+	return s[0].b
+}
+
+func (s *spans) add(a, b int64) {
+	if a >= b {
+		return
+	}
+	old := *s
+	if n := len(old); n > 0 && old[n-1].b == a { // in order
+		old[n-1].b = b
+		return
+	}
+	i := 0
+	for i < len(old) && old[i].b < a {
+		i++
+	}
+	j := i
+	for j < len(old) && old[j].a <= b {
+		a, b = min(a, old[j].a), max(b, old[j].b)
+		j++
+	}
+	out := append(old[:i:i], span{a, b})
+	out = append(out, old[j:]...)
+	*s = out[:min(len(out), maxSpans)]
+}
