@@ -1,169 +1,224 @@
 // Package session is the one door: everything that a protocol can do to a file is a method of Session. Permission,
 // quota, the live list and transfer records happen here and nowhere else; protocol packages only translate.
+//
+// What each act needs (letters as in account.Perm, looked up at the path itself):
+//
+//	Enter            e
+//	Stat, List       l; who may not list but may put learns of their own part, and of nothing else
+//	Get, Sum         r
+//	Put from 0       w, also where a file is replaced
+//	Put behind       a; where it goes on inside the file, so that old bytes are replaced, w as well
+//	Put of the part  w or a, and so do Part and DropPart
+//	Remove           d
+//	Rename           f at both ends, and at every grant below them; to replace something d at the target as well
+//	Mkdir            m
+//	Set              M for the mode, T for the time
+//
+// What is denied is answered fault.Denied before the store is asked, so that nobody learns what is there.
 package session
 
 import (
 	"context"
-	"io"
-	"iter"
 	"log/slog"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"sampan/account"
+	"sampan/fault"
 	"sampan/files"
 )
 
-// Config is what a Hub needs.
-type Config struct {
-	Book          *account.Book
-	Strict        bool
-	PartAge       time.Duration
-	MaxSessions   int // 0 is 1000
-	MaxPerAddress int // 0 is 50
-	Log           *slog.Logger
-}
-
-// Hub admits sessions, keeps the live list and the open homes, and drains.
-type Hub struct{}
-
-// NewHub returns a Hub over an open Book.
-func NewHub(c Config) *Hub { panic("not built") }
-
-// Close closes all homes; call it after Drain.
-func (h *Hub) Close() error { panic("not built") }
-
-// Via says how somebody came.
-type Via struct {
-	Proto  string // "ftp", "ftps"
-	Remote netip.AddrPort
-	TLS    bool
-}
-
-// Begin admits a connection. TooMany past the limits, Stopped while draining. ctx ends the session, and so does a
-// Kick; Session.Context tells the protocol.
-func (h *Hub) Begin(ctx context.Context, v Via) (*Session, error) { panic("not built") }
-
-// View is one live session for the console and `who`.
-type View struct {
-	ID      int64
-	Account string // "" before log-in
-	Via     Via
-	Since   time.Time
-	Idle    time.Duration // since the last request or byte
-	Doing   *Moving       // nil when idle
-}
-
-// Moving is one transfer under way.
-type Moving struct {
-	Verb        string // "put" or "get"
-	Path        files.Path
-	Done, Size  int64 // Size -1 if unknown; both count from the file's first byte
-	Started     time.Time
-	BytesPerSec float64 // over the last seconds
-}
-
-// Live lists the sessions, oldest first.
-func (h *Hub) Live() []View { panic("not built") }
-
-// Kick ends a session for a reason that its user is told; false if there is no such session.
-func (h *Hub) Kick(id int64, why error) bool { panic("not built") }
-
-// KickAccount ends all sessions of an account and returns how many.
-func (h *Hub) KickAccount(name string, why error) int { panic("not built") }
-
-// Drain stops admission, ends idle sessions at once and the others when their transfer ends or ctx does, and returns
-// when none is left. What was cut is parked.
-func (h *Hub) Drain(ctx context.Context) { panic("not built") }
-
-// Home opens (or shares) the home of an account, with its current quota.
-func (h *Hub) Home(a account.Account) (*files.Home, error) { panic("not built") }
-
 // Session is one connection. Its methods may be called by several goroutines (SFTP does).
-type Session struct{}
+type Session struct {
+	hub    *Hub
+	id     int64
+	since  time.Time
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	log    *slog.Logger
+	login  atomic.Pointer[login] // nil: nobody
+	heard  atomic.Int64          // time of the last request or byte, Unix ns
 
-// End ends the session; running transfers are parked. It is idempotent.
-func (s *Session) End() { panic("not built") }
+	// under hub.mu
+	via       Via
+	requests  int         // methods at work
+	transfers []*Transfer // not closed yet, oldest first
 
-// Context is done when the session is kicked, drained or ended; context.Cause tells why.
-func (s *Session) Context() context.Context { panic("not built") }
+	ending sync.Once
+}
+
+// End ends the session; running transfers are parked. It waits for calls of ReadFrom, WriteTo and Commit that still
+// run: Context is done by then, so whoever made them lets go of the data connection. It is idempotent.
+func (s *Session) End() {
+	s.cancel(fault.New(fault.Stopped, "the session has ended"))
+	s.ending.Do(func() {
+		for t := s.anyTransfer(); t != nil; t = s.anyTransfer() {
+			t.Close()
+		}
+		s.hub.leave(s)
+		s.log.Debug("session ended", "remote", s.via.Remote.String(), "reason", s.gone().Error())
+	})
+}
+
+// anyTransfer returns a transfer that is not closed, nil if there is none.
+func (s *Session) anyTransfer() *Transfer {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	if len(s.transfers) == 0 {
+		return nil
+	}
+	return s.transfers[0]
+}
+
+// Context is done when the session is kicked, drained or ended; context.Cause tells why. While a server drains it is
+// done when the last Transfer closes, so a protocol finishes the reply in hand before it looks.
+func (s *Session) Context() context.Context { return s.ctx }
 
 // ID is unique in this run of the server.
-func (s *Session) ID() int64 { panic("not built") }
+func (s *Session) ID() int64 { return s.id }
 
 // SetTLS notes that the connection is now encrypted (AUTH TLS).
-func (s *Session) SetTLS(on bool) { panic("not built") }
+func (s *Session) SetTLS(on bool) {
+	s.hub.mu.Lock()
+	s.via.TLS = on
+	s.hub.mu.Unlock()
+}
 
 // Touch notes activity (a command was read).
-func (s *Session) Touch() { panic("not built") }
+func (s *Session) Touch() { s.heard.Store(time.Now().UnixNano()) }
 
-// Login lets the account in: Book.Check, then its home is opened. A second Login replaces the first.
-func (s *Session) Login(name, password string) error { panic("not built") }
+// Login lets the account in: Book.Check, then its home is opened. A second Login replaces the first, also when it
+// fails. The errors are the Book's: Unauth for every refusal, TooMany when there were too many.
+func (s *Session) Login(name, password string) error {
+	s.Logout()
+	done, err := s.request()
+	if err != nil {
+		return err
+	}
+	defer done()
+	l := &login{hub: s.hub, version: s.hub.book.Version()}
+	a, err := s.hub.book.Check(s.ctx, s.proof(name, password))
+	if err == nil {
+		l.name = a.Name
+		err = l.take(a)
+	}
+	if err != nil {
+		s.log.Warn("log-in refused", "account", name, "proto", s.via.Proto,
+			"remote", s.via.Remote.String(), "reason", err.Error())
+		return err
+	}
+	s.login.Store(l)
+	s.log.Info("log-in", "account", a.Name, "proto", s.via.Proto, "remote", s.via.Remote.String(), "reason", "ok")
+	return nil
+}
 
-// Logout forgets the account (REIN, AUTH).
-func (s *Session) Logout() { panic("not built") }
+func (s *Session) proof(name, password string) account.Proof {
+	return account.Proof{Name: name, Password: password, Remote: s.address().String()}
+}
+
+// address is where the connection comes from, IPv4 as such.
+func (s *Session) address() netip.Addr { return s.via.Remote.Addr().Unmap().WithZone("") }
+
+// Logout forgets the account (REIN, AUTH). A transfer under way goes on as the account that began it (RFC 959
+// section 4.1.1, REIN).
+func (s *Session) Logout() { s.login.Store(nil) }
 
 // Account returns who is logged in, as the Book says now; Unauth if nobody is or the account was suspended or removed.
-func (s *Session) Account() (account.Account, error) { panic("not built") }
+func (s *Session) Account() (account.Account, error) {
+	a, _, err := s.who()
+	return a, err
+}
 
-// Register and Answer are the Book's, with this connection's address; Passwd changes the logged-in account's own
-// password after proving the old one.
+// who is Account with the account's Store. A session whose account is no longer let in is kicked.
+func (s *Session) who() (account.Account, *files.Local, error) {
+	l := s.login.Load()
+	if l == nil {
+		return account.Account{}, nil, fault.New(fault.Unauth, "log in first")
+	}
+	a, store, err := l.now(s.ctx)
+	if fault.KindOf(err) == fault.Unauth {
+		s.cancel(err)
+	}
+	return a, store, err
+}
+
+// Register files a request for an account, see account.Book.
 func (s *Session) Register(name, email, password, note string) (account.Ticket, error) {
-	panic("not built")
-}
-func (s *Session) Answer(t account.Ticket) (account.Answer, error) { panic("not built") }
-func (s *Session) Passwd(old, new string) error                    { panic("not built") }
-
-// May reports whether the account has all of need at p; for CWD and for facts in listings.
-func (s *Session) May(p files.Path, need account.Perm) bool { panic("not built") }
-
-// Enter checks that p is a directory that the account may change into.
-func (s *Session) Enter(p files.Path) error { panic("not built") }
-
-func (s *Session) Stat(p files.Path) (files.Info, error)          { panic("not built") }
-func (s *Session) List(p files.Path) iter.Seq2[files.Info, error] { panic("not built") }
-func (s *Session) Mkdir(p files.Path) error                       { panic("not built") }
-func (s *Session) Remove(p files.Path) error                      { panic("not built") }
-func (s *Session) Rename(from, to files.Path, replace bool) error { panic("not built") }
-func (s *Session) Set(p files.Path, a files.Attr) error           { panic("not built") }
-func (s *Session) Part(p files.Path) (files.PartInfo, error)      { panic("not built") } // waits for, or parks, the account's own half-dead upload of p
-func (s *Session) DropPart(p files.Path) error                    { panic("not built") }
-func (s *Session) Space() (files.Space, error)                    { panic("not built") }
-func (s *Session) Sum(p files.Path, algo string, off, n int64) ([]byte, error) {
-	panic("not built")
+	done, err := s.request()
+	if err != nil {
+		return "", err
+	}
+	defer done()
+	return s.hub.book.Register(s.ctx, name, email, s.proof(name, password), note)
 }
 
-// Get starts a download of p from byte off.
-func (s *Session) Get(p files.Path, off int64) (*Transfer, error) { panic("not built") }
+// Answer tells how the request of a ticket stands, see account.Book.
+func (s *Session) Answer(t account.Ticket) (account.Answer, error) {
+	done, err := s.request()
+	if err != nil {
+		return account.Answer{}, err
+	}
+	defer done()
+	return s.hub.book.Answer(s.ctx, t)
+}
 
-// Put starts an upload of p. Appending (From > 0) needs Append, else Write; replacing needs Delete as well only if the
-// grant has neither Write nor Append there. If another session of the same account is uploading p and received
-// nothing for 5 s, that upload is parked first.
-func (s *Session) Put(p files.Path, w files.Want) (*Transfer, error) { panic("not built") }
+// Passwd changes the logged-in account's own password after proving the old one. Other sessions of the account stay.
+func (s *Session) Passwd(old, new string) error {
+	done, err := s.request()
+	if err != nil {
+		return err
+	}
+	defer done()
+	a, _, err := s.who()
+	if err != nil {
+		return err
+	}
+	if _, err = s.hub.book.Check(s.ctx, s.proof(a.Name, old)); err == nil {
+		_, err = s.hub.book.Update(s.ctx, a.Name, account.Change{Password: &new})
+	}
+	if err != nil {
+		s.log.Warn("password not changed", "account", a.Name, "remote", s.via.Remote.String(), "reason", err.Error())
+		return err
+	}
+	s.log.Info("password changed", "account", a.Name, "remote", s.via.Remote.String(), "reason", "ok")
+	return nil
+}
 
-// Transfer is one upload or download under way. It is in the live list until Close, and leaves one record.
-type Transfer struct{}
+// request notes that a method is at work, so that a drain waits for it; the caller calls done. It fails when the
+// session or the server is ending.
+func (s *Session) request() (done func(), err error) {
+	if s.ctx.Err() != nil {
+		return nil, s.gone()
+	}
+	s.Touch()
+	h := s.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.draining {
+		return nil, stopping()
+	}
+	s.requests++
+	return s.requested, nil
+}
 
-// Info describes the file at the start: of a download what is read, of an upload what is kept.
-func (t *Transfer) Info() files.Info { panic("not built") }
+func (s *Session) requested() {
+	h := s.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s.requests--
+	h.rest(s)
+}
 
-// Context is done when the session ends or the transfer is aborted.
-func (t *Transfer) Context() context.Context { panic("not built") }
+// gone says why the session's context is done.
+func (s *Session) gone() error { return why(s.ctx) }
 
-// ReadFrom receives the upload's bytes from src until EOF, through files.Pump. Any error other than EOF means cut.
-func (t *Transfer) ReadFrom(src io.Reader) (int64, error) { panic("not built") }
-
-// WriteTo sends the download's bytes to dst, through files.Pump.
-func (t *Transfer) WriteTo(dst io.Writer) (int64, error) { panic("not built") }
-
-// Commit publishes the upload; sure may be nil; see files.Upload.
-func (t *Transfer) Commit(sure func() error) (files.Info, error) { panic("not built") }
-
-// Abort cancels Context, for ABOR and kicks; the goroutine that moves the bytes then calls Close.
-func (t *Transfer) Abort(why error) { panic("not built") }
-
-// Done returns how many bytes went over the wire.
-func (t *Transfer) Done() int64 { panic("not built") }
-
-// Close ends the transfer: an upload without Commit is parked. It writes the record. It is idempotent.
-func (t *Transfer) Close() error { panic("not built") }
+// why returns the cause of ctx as a fault.
+func why(ctx context.Context) error {
+	err := context.Cause(ctx)
+	if err == context.Canceled || err == context.DeadlineExceeded {
+		return fault.Wrap(fault.Stopped, err, "the session has ended")
+	}
+	return err
+}

@@ -1,0 +1,320 @@
+package session
+
+import (
+	"io/fs"
+	"iter"
+	"time"
+
+	"sampan/account"
+	"sampan/fault"
+	"sampan/files"
+)
+
+// A visit is one request of a logged-in session: who asks, and their Store.
+type visit struct {
+	s     *Session
+	acct  account.Account
+	store *files.Local
+	since time.Time
+	done  func() // to be called once
+}
+
+// visit begins a request. It fails with Unauth if nobody is logged in.
+func (s *Session) visit() (visit, error) {
+	done, err := s.request()
+	if err != nil {
+		return visit{}, err
+	}
+	a, store, err := s.who()
+	if err != nil {
+		done()
+		return visit{}, err
+	}
+	return visit{s, a, store, time.Now(), done}, nil
+}
+
+// at is visit with all of need required at p.
+func (s *Session) at(p files.Path, need account.Perm) (visit, error) {
+	v, err := s.visit()
+	if err == nil && !v.may(p, need) {
+		v.done()
+		return visit{}, denied(p)
+	}
+	return v, err
+}
+
+func (v visit) may(p files.Path, need account.Perm) bool { return v.acct.May(p)&need == need }
+
+// mayAny reports whether the account has any of need at p.
+func (v visit) mayAny(p files.Path, need account.Perm) bool { return v.acct.May(p)&need != 0 }
+
+// mayBelow is may for p and for every grant below it: what is moved with a directory keeps no grant of its own.
+func (v visit) mayBelow(p files.Path, need account.Perm) bool {
+	for _, g := range v.acct.Grants {
+		if p.Holds(g.Under) && g.May&need != need {
+			return false
+		}
+	}
+	return v.may(p, need)
+}
+
+func denied(p files.Path) error {
+	return fault.New(fault.Denied, "%s: your account may not do this here", p)
+}
+
+// record writes the transfer record of a request that moved no bytes.
+func (v visit) record(verb string, p, to files.Path, err error) {
+	t := account.Transfer{
+		When: time.Now(), Account: v.acct.Name, Remote: v.s.address().String(), Proto: v.s.via.Proto,
+		Verb: verb, Path: p.String(), Took: time.Since(v.since), Result: result(err),
+	}
+	if verb == "rename" {
+		t.To = to.String()
+	}
+	v.s.hub.book.Record(t)
+	v.s.log.Info(verb, "account", t.Account, "path", t.Path, "to", t.To, "remote", v.s.via.Remote.String(), "reason", t.Result)
+}
+
+func result(err error) string {
+	if err == nil {
+		return "ok"
+	}
+	return fault.KindOf(err).String()
+}
+
+// May reports whether the account has all of need at p; for CWD and for facts in listings.
+func (s *Session) May(p files.Path, need account.Perm) bool {
+	a, _, err := s.who()
+	return err == nil && a.May(p)&need == need
+}
+
+// Enter checks that p is a directory that the account may change into.
+func (s *Session) Enter(p files.Path) error {
+	v, err := s.at(p, account.ChangeDir)
+	if err != nil {
+		return err
+	}
+	defer v.done()
+	i, err := v.store.Stat(s.ctx, p)
+	if err == nil && !i.Mode.IsDir() {
+		err = fault.New(fault.NotDir, "%s: not a directory", p)
+	}
+	return err
+}
+
+// Stat describes p. An upload of p by another session of the account that received nothing for 5 s is parked first,
+// so that its part is seen.
+func (s *Session) Stat(p files.Path) (files.Info, error) {
+	v, err := s.visit()
+	if err != nil {
+		return files.Info{}, err
+	}
+	defer v.done()
+	sees, puts := v.may(p, account.List), v.mayAny(p, account.Write|account.Append)
+	if !sees && !puts {
+		return files.Info{}, denied(p)
+	}
+	s.hub.takeOver(s, v.target(p), false)
+	i, err := v.store.Stat(s.ctx, p)
+	if !sees && (err != nil || !i.PartOnly()) {
+		return files.Info{}, denied(p)
+	}
+	return i, err
+}
+
+// List yields the entries of p; those at which the account may do nothing at all are left out.
+func (s *Session) List(p files.Path) iter.Seq2[files.Info, error] {
+	return func(yield func(files.Info, error) bool) {
+		v, err := s.at(p, account.List)
+		if err != nil {
+			yield(files.Info{}, err)
+			return
+		}
+		defer v.done()
+		for i, err := range v.store.List(s.ctx, p) {
+			if err == nil && v.acct.May(i.Path) == 0 {
+				continue
+			}
+			if !yield(i, err) {
+				return
+			}
+		}
+	}
+}
+
+// Mkdir makes a directory.
+func (s *Session) Mkdir(p files.Path) error {
+	v, err := s.at(p, account.MakeDir)
+	if err != nil {
+		return err
+	}
+	defer v.done()
+	err = v.store.Mkdir(s.ctx, p)
+	v.record("mkdir", p, p, err)
+	return err
+}
+
+// Remove removes a file, a link, an empty directory, or the account's own part where there is no file.
+func (s *Session) Remove(p files.Path) error {
+	v, err := s.at(p, account.Delete)
+	if err != nil {
+		return err
+	}
+	defer v.done()
+	err = v.store.Remove(s.ctx, p)
+	v.record("delete", p, p, err)
+	return err
+}
+
+// Rename moves an entry. To replace something needs Delete at to as well: without it replace is refused where to is taken.
+func (s *Session) Rename(from, to files.Path, replace bool) error {
+	v, err := s.visit()
+	if err != nil {
+		return err
+	}
+	defer v.done()
+	if !v.mayBelow(from, account.Rename) {
+		return denied(from)
+	}
+	if !v.mayBelow(to, account.Rename) {
+		return denied(to)
+	}
+	mayReplace := v.may(to, account.Delete)
+	err = v.store.Rename(s.ctx, from, to, replace && mayReplace)
+	if replace && !mayReplace && fault.KindOf(err) == fault.Exist {
+		err = denied(to)
+	}
+	v.record("rename", from, to, err)
+	return err
+}
+
+// Set changes the mode or the time of p.
+func (s *Session) Set(p files.Path, a files.Attr) error {
+	var need account.Perm
+	if a.Mode != nil {
+		need |= account.Chmod
+	}
+	if a.ModTime != nil {
+		need |= account.SetTime
+	}
+	v, err := s.at(p, need)
+	if err != nil {
+		return err
+	}
+	defer v.done()
+	return v.store.Set(s.ctx, p, a)
+}
+
+// Part describes the account's own part of p. An upload of p by another session of the account that received nothing
+// for 5 s is parked first (up to 6 s go by until that is known); Busy if that one is alive.
+func (s *Session) Part(p files.Path) (files.PartInfo, error) {
+	v, err := s.visit()
+	if err != nil {
+		return files.PartInfo{}, err
+	}
+	defer v.done()
+	if !v.mayAny(p, account.Write|account.Append) {
+		return files.PartInfo{}, denied(p)
+	}
+	if s.hub.takeOver(s, v.target(p), true) {
+		return files.PartInfo{}, fault.New(fault.Busy, "%s: another of your sessions is uploading it", p)
+	}
+	return v.store.Part(s.ctx, p)
+}
+
+// DropPart removes the account's own part of p.
+func (s *Session) DropPart(p files.Path) error {
+	v, err := s.visit()
+	if err != nil {
+		return err
+	}
+	defer v.done()
+	if !v.mayAny(p, account.Write|account.Append) {
+		return denied(p)
+	}
+	return v.store.DropPart(s.ctx, p)
+}
+
+// Space tells how full the account's home is.
+func (s *Session) Space() (files.Space, error) {
+	v, err := s.visit()
+	if err != nil {
+		return files.Space{}, err
+	}
+	defer v.done()
+	return v.store.Space(s.ctx)
+}
+
+// Sum hashes n bytes of p from off, see files.Summer.
+func (s *Session) Sum(p files.Path, algo string, off, n int64) ([]byte, error) {
+	v, err := s.at(p, account.Read)
+	if err != nil {
+		return nil, err
+	}
+	defer v.done()
+	return v.store.Sum(s.ctx, p, algo, off, n)
+}
+
+// Get starts a download of p from byte off.
+func (s *Session) Get(p files.Path, off int64) (*Transfer, error) {
+	v, err := s.at(p, account.Read)
+	if err != nil {
+		return nil, err
+	}
+	defer v.done()
+	src, info, err := v.store.Open(s.ctx, p, off)
+	if err != nil {
+		return nil, err
+	}
+	t := v.transfer("get", p, account.Read)
+	t.src, t.info, t.base, t.size = src, info, off, info.Size
+	return s.hub.enlist(t)
+}
+
+// Put starts an upload of p. Going on behind the file's end (From > 0) needs Append, inside it Append and Write; the
+// account's own part is gone on with by Write or Append; all else needs Write, which also suffices to replace a file.
+// If another session of the same account is uploading p and received nothing for 5 s, that upload is parked first (up
+// to 6 s go by until that is known); of two that are alive the last commit wins whole.
+func (s *Session) Put(p files.Path, w files.Want) (*Transfer, error) {
+	v, err := s.visit()
+	if err != nil {
+		return nil, err
+	}
+	defer v.done()
+	need, err := v.needs(p, w)
+	if err != nil {
+		return nil, err
+	}
+	s.hub.takeOver(s, v.target(p), true)
+	up, err := v.store.Create(s.ctx, p, w)
+	if err != nil {
+		return nil, err
+	}
+	t := v.transfer("put", p, need)
+	t.up, t.base, t.size = up, w.From, w.Size
+	t.info = files.Info{Path: p, Size: w.From, ModTime: t.started, Mode: fs.FileMode(0), Part: -1}
+	return s.hub.enlist(t)
+}
+
+// needs returns what the account must have at p to upload as w says, Denied if it has not.
+func (v visit) needs(p files.Path, w files.Want) (account.Perm, error) {
+	need := account.Write
+	switch {
+	case w.From > 0 && w.Part:
+		if !v.may(p, account.Write) {
+			need = account.Append
+		}
+	case w.From > 0:
+		need = account.Append
+	}
+	if !v.may(p, need) {
+		return 0, denied(p)
+	}
+	if need == account.Append && !w.Part && !v.may(p, account.Write) {
+		i, err := v.store.Stat(v.s.ctx, p)
+		if err == nil && !i.PartOnly() && w.From < i.Size {
+			return 0, denied(p)
+		}
+	}
+	return need, nil
+}

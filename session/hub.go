@@ -1,0 +1,312 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"sampan/account"
+	"sampan/fault"
+	"sampan/files"
+)
+
+// Config is what a Hub needs.
+type Config struct {
+	Book          *account.Book
+	Strict        bool
+	PartAge       time.Duration
+	MaxSessions   int           // 0 is 1000
+	MaxPerAddress int           // 0 is 50; an IPv6 address counts with its /64
+	Stall         time.Duration // a transfer that moves no byte for so long is cut; 0 is 5 min
+	Log           *slog.Logger
+}
+
+// Hub admits sessions, keeps the live list and the open homes, and drains.
+type Hub struct {
+	cfg  Config
+	book *account.Book
+	log  *slog.Logger
+
+	mu       sync.Mutex
+	left     sync.Cond // a session left
+	draining bool
+	closed   bool
+	lastID   int64
+	sessions map[int64]*Session
+	perNet   map[netip.Prefix]int
+	uploads  map[target][]*Transfer // not closed yet
+	homes    map[string]*home       // by directory
+
+	stop    context.CancelFunc // of the caretaker
+	stopped chan struct{}
+}
+
+// A home is opened once and then shared.
+type home struct {
+	open func() (*files.Home, error)
+}
+
+// NewHub returns a Hub over an open Book.
+func NewHub(c Config) *Hub {
+	if c.MaxSessions == 0 {
+		c.MaxSessions = 1000
+	}
+	if c.MaxPerAddress == 0 {
+		c.MaxPerAddress = 50
+	}
+	if c.Stall == 0 {
+		c.Stall = 5 * time.Minute
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	h := &Hub{
+		cfg: c, book: c.Book, log: c.Log,
+		sessions: map[int64]*Session{},
+		perNet:   map[netip.Prefix]int{},
+		uploads:  map[target][]*Transfer{},
+		homes:    map[string]*home{},
+		stop:     stop, stopped: make(chan struct{}),
+	}
+	h.left.L = &h.mu
+	go h.care(ctx)
+	return h
+}
+
+// care looks every second whether the Book changed, so that whoever was suspended goes even when nothing moves, and
+// every hour for parts that nobody resumed.
+func (h *Hub) care(ctx context.Context) {
+	defer close(h.stopped)
+	second, hour := time.NewTicker(time.Second), time.NewTicker(time.Hour)
+	defer second.Stop()
+	defer hour.Stop()
+	seen := h.book.Version()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-second.C:
+			if v := h.book.Version(); v != seen {
+				seen = v
+				h.recheck()
+			}
+		case <-hour.C:
+			h.expire(ctx)
+		}
+	}
+}
+
+// recheck kicks the sessions whose account is no longer let in.
+func (h *Hub) recheck() {
+	for _, s := range h.all() {
+		if s.login.Load() != nil {
+			s.who()
+		}
+	}
+}
+
+func (h *Hub) expire(ctx context.Context) {
+	for _, home := range h.opened() {
+		if n, err := home.Expire(ctx); err != nil {
+			h.log.Warn("parts could not be expired", "error", err)
+		} else if n > 0 {
+			h.log.Info("parts expired", "count", n)
+		}
+	}
+}
+
+// all returns the sessions, oldest first.
+func (h *Hub) all() []*Session {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.allLocked()
+}
+
+func (h *Hub) allLocked() []*Session {
+	list := make([]*Session, 0, len(h.sessions))
+	for _, s := range h.sessions {
+		list = append(list, s)
+	}
+	slices.SortFunc(list, func(a, b *Session) int { return int(a.id - b.id) })
+	return list
+}
+
+// opened returns the homes that are open.
+func (h *Hub) opened() []*files.Home {
+	h.mu.Lock()
+	entries := make([]*home, 0, len(h.homes))
+	for _, e := range h.homes {
+		entries = append(entries, e)
+	}
+	h.mu.Unlock()
+	var list []*files.Home
+	for _, e := range entries {
+		if home, err := e.open(); err == nil {
+			list = append(list, home)
+		}
+	}
+	return list
+}
+
+// Close closes all homes; call it after Drain.
+func (h *Hub) Close() error {
+	h.stop()
+	<-h.stopped
+	h.mu.Lock()
+	h.draining, h.closed = true, true
+	h.mu.Unlock()
+	var errs []error
+	for _, home := range h.opened() {
+		errs = append(errs, home.Close())
+	}
+	h.mu.Lock()
+	clear(h.homes)
+	h.mu.Unlock()
+	return errors.Join(errs...)
+}
+
+// Home opens (or shares) the home of an account, with its current quota.
+func (h *Hub) Home(a account.Account) (*files.Home, error) {
+	dir := filepath.Clean(a.Home)
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return nil, stopping()
+	}
+	e := h.homes[dir]
+	if e == nil {
+		e = &home{open: sync.OnceValues(func() (*files.Home, error) {
+			return files.OpenHome(dir, files.Options{
+				Strict: h.cfg.Strict, PartAge: h.cfg.PartAge, Quota: a.Quota, Log: h.log,
+			})
+		})}
+		h.homes[dir] = e
+	}
+	h.mu.Unlock()
+	opened, err := e.open()
+	if err != nil { // the next one tries again
+		h.mu.Lock()
+		if h.homes[dir] == e {
+			delete(h.homes, dir)
+		}
+		h.mu.Unlock()
+		return nil, err
+	}
+	opened.SetQuota(a.Quota)
+	return opened, nil
+}
+
+// Via says how somebody came.
+type Via struct {
+	Proto  string // "ftp", "ftps"
+	Remote netip.AddrPort
+	TLS    bool
+}
+
+// network is what MaxPerAddress counts: an IPv4 address, or the /64 of an IPv6 one, for that is what one person has.
+func (v Via) network() netip.Prefix {
+	a := v.Remote.Addr().Unmap().WithZone("")
+	bits := 32
+	if a.Is6() {
+		bits = 64
+	}
+	p, _ := a.Prefix(bits)
+	return p
+}
+
+// Begin admits a connection. TooMany past the limits, Stopped while draining. ctx ends the session, and so does a
+// Kick; Session.Context tells the protocol.
+func (h *Hub) Begin(ctx context.Context, v Via) (*Session, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	net := v.network()
+	switch {
+	case h.draining:
+		return nil, stopping()
+	case len(h.sessions) >= h.cfg.MaxSessions:
+		return nil, fault.New(fault.TooMany, "the server has as many sessions as it may; try again later")
+	case h.perNet[net] >= h.cfg.MaxPerAddress:
+		return nil, fault.New(fault.TooMany, "your address has as many sessions as it may; end one and try again")
+	}
+	h.lastID++
+	s := &Session{hub: h, id: h.lastID, since: time.Now(), via: v, log: h.log.With("session", h.lastID)}
+	s.ctx, s.cancel = context.WithCancelCause(ctx)
+	s.Touch()
+	h.sessions[s.id] = s
+	h.perNet[net]++
+	return s, nil
+}
+
+// leave takes s out of the list.
+func (h *Hub) leave(s *Session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.sessions, s.id)
+	net := s.via.network()
+	if h.perNet[net]--; h.perNet[net] == 0 {
+		delete(h.perNet, net)
+	}
+	h.left.Broadcast()
+}
+
+// Kick ends a session for a reason that its user is told; false if there is no such session.
+func (h *Hub) Kick(id int64, why error) bool {
+	h.mu.Lock()
+	s := h.sessions[id]
+	h.mu.Unlock()
+	if s == nil {
+		return false
+	}
+	s.log.Info("kicked", "remote", s.via.Remote.String(), "reason", why.Error())
+	s.cancel(why)
+	return true
+}
+
+// KickAccount ends all sessions of an account and returns how many.
+func (h *Hub) KickAccount(name string, why error) int {
+	n := 0
+	for _, s := range h.all() {
+		if l := s.login.Load(); l != nil && strings.EqualFold(l.name, name) && h.Kick(s.id, why) {
+			n++
+		}
+	}
+	return n
+}
+
+// Drain stops admission, ends idle sessions at once and the others when their transfer ends or ctx does, and returns
+// when none is left. What was cut is parked.
+func (h *Hub) Drain(ctx context.Context) {
+	h.mu.Lock()
+	h.draining = true
+	for _, s := range h.sessions {
+		h.rest(s)
+	}
+	h.mu.Unlock()
+	cut := context.AfterFunc(ctx, func() {
+		for _, s := range h.all() {
+			s.cancel(stopping())
+		}
+	})
+	defer cut()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for len(h.sessions) > 0 {
+		h.left.Wait()
+	}
+}
+
+// rest ends s if the server drains and s has nothing under way. h.mu is held.
+func (h *Hub) rest(s *Session) {
+	if h.draining && s.requests == 0 && len(s.transfers) == 0 {
+		s.cancel(stopping())
+	}
+}
+
+func stopping() error { return fault.New(fault.Stopped, "the server is stopping") }

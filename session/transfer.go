@@ -1,0 +1,324 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sampan/account"
+	"sampan/fault"
+	"sampan/files"
+)
+
+// Transfer is one upload or download under way. It is in the live list until Close, and leaves one record. ReadFrom,
+// WriteTo and Commit are for one goroutine; the rest is for any.
+type Transfer struct {
+	s       *Session
+	who     *login
+	verb    string // "put" or "get"
+	path    files.Path
+	key     target
+	need    account.Perm // what the account must keep having at path
+	info    files.Info
+	base    int64 // where the bytes of this transfer begin in the file
+	size    int64 // of the whole file, -1 if unknown
+	started time.Time
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+
+	moved   atomic.Int64 // over the wire
+	heard   atomic.Int64 // time of the last byte, Unix ns
+	settled atomic.Bool  // all bytes are there: Commit is at work, and nobody takes over
+	meter   meter
+
+	mu     sync.Mutex    // held by what works on the ends
+	up     files.Upload  // of a put
+	src    io.ReadCloser // of a get
+	err    error         // the first failure
+	whole  bool          // the source ended well
+	ended  bool
+	closed chan struct{}
+}
+
+// transfer begins a Transfer whose ends the caller sets before it is enlisted.
+func (v visit) transfer(verb string, p files.Path, need account.Perm) *Transfer {
+	t := &Transfer{
+		s: v.s, who: v.s.login.Load(), verb: verb, path: p, key: v.target(p), need: need,
+		started: v.since, closed: make(chan struct{}),
+	}
+	t.ctx, t.cancel = context.WithCancelCause(v.s.ctx)
+	t.heard.Store(time.Now().UnixNano())
+	return t
+}
+
+// Info describes the file at the start: of a download what is read, of an upload what is kept.
+func (t *Transfer) Info() files.Info { return t.info }
+
+// Context is done when the session ends or the transfer is aborted. The protocol then closes the data connection; a
+// connection with deadlines is woken by the Transfer itself.
+func (t *Transfer) Context() context.Context { return t.ctx }
+
+// Done returns how many bytes went over the wire.
+func (t *Transfer) Done() int64 { return t.moved.Load() }
+
+// Abort cancels Context, for ABOR and kicks; the goroutine that moves the bytes then calls Close.
+func (t *Transfer) Abort(why error) { t.cancel(why) }
+
+// How a copy is cut into steps: small enough that one takes well under a second on a slow link, so that counters
+// and limits are fresh, and large enough that a fast link does not notice.
+const (
+	firstStep = 256 << 10
+	leastStep = 4 << 10
+	mostStep  = 4 << 20
+	quick     = 50 * time.Millisecond  // steps that take less grow
+	slow      = 500 * time.Millisecond // steps that take more shrink
+
+	wake = 250 * time.Millisecond // a reader with deadlines is woken this often, so that a stall shows
+)
+
+// A pace finds the size of the next step from how long the last one took.
+type pace struct {
+	step int64
+	last time.Time
+}
+
+func (p *pace) next(now time.Time) int64 {
+	took := now.Sub(p.last)
+	switch {
+	case p.last.IsZero():
+		p.step = firstStep
+	case took < quick:
+		p.step = min(2*p.step, mostStep)
+	case took > slow:
+		p.step = max(p.step/2, leastStep)
+	}
+	p.last = now
+	return p.step
+}
+
+// ReadFrom receives the upload's bytes from src until EOF, through files.Pump. Any error other than EOF means cut:
+// after one, Commit is refused and Close parks.
+//
+// A src with SetReadDeadline is woken four times a second; reading must be able to go on after os.ErrDeadlineExceeded, as
+// it can on net.Conn and tls.Conn. Its deadline is cleared at the end. A src that brings nothing for Config.Stall
+// is cut.
+func (t *Transfer) ReadFrom(src io.Reader) (int64, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.usable(t.up != nil); err != nil {
+		return 0, err
+	}
+	deadline := func(time.Time) error { return nil }
+	if d, ok := src.(interface{ SetReadDeadline(time.Time) error }); ok {
+		deadline = d.SetReadDeadline
+	}
+	defer t.interrupt(deadline)()
+	var total int64
+	var pace pace
+	for {
+		n, err := files.Pump(t.up, src, mostStep, func(done, _ int64) (int64, error) {
+			now := time.Now()
+			t.count(now, total+done)
+			deadline(now.Add(wake))
+			if err := t.allowed(); err != nil {
+				return 0, err
+			}
+			return t.up.Room(pace.next(now))
+		})
+		total += n
+		now := time.Now()
+		t.count(now, total)
+		switch {
+		case t.ctx.Err() != nil:
+			return total, t.fail(why(t.ctx))
+		case err == nil:
+			t.whole = true
+			return total, nil
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return total, t.fail(cut(err))
+		case t.silence(now) >= t.s.hub.cfg.Stall:
+			return total, t.fail(fault.Wrap(fault.Cut, err, "nothing came for %s", t.s.hub.cfg.Stall))
+		}
+	}
+}
+
+// WriteTo sends the download's bytes to dst, through files.Pump. A dst with SetWriteDeadline that takes nothing for
+// Config.Stall is cut; its deadline is cleared at the end.
+func (t *Transfer) WriteTo(dst io.Writer) (int64, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.usable(t.src != nil); err != nil {
+		return 0, err
+	}
+	deadline := func(time.Time) error { return nil }
+	if d, ok := dst.(interface{ SetWriteDeadline(time.Time) error }); ok {
+		deadline = d.SetWriteDeadline
+	}
+	defer t.interrupt(deadline)()
+	var pace pace
+	n, err := files.Pump(dst, t.src, mostStep, func(done, _ int64) (int64, error) {
+		now := time.Now()
+		t.count(now, done)
+		deadline(now.Add(t.s.hub.cfg.Stall))
+		return pace.next(now), t.allowed()
+	})
+	t.count(time.Now(), n)
+	switch {
+	case t.ctx.Err() != nil:
+		return n, t.fail(why(t.ctx))
+	case err != nil:
+		return n, t.fail(cut(err))
+	case t.base+n < t.size:
+		return n, t.fail(fault.New(fault.Cut, "%s: it became shorter while it was read", t.path))
+	}
+	t.whole = true
+	return n, nil
+}
+
+// usable tells why the bytes cannot be moved, nil if they can; mine is false for the wrong direction. t.mu is held.
+func (t *Transfer) usable(mine bool) error {
+	switch {
+	case !mine:
+		return fault.New(fault.Unsupported, "the transfer goes the other way")
+	case t.err != nil:
+		return t.err
+	case t.ctx.Err() != nil:
+		return t.fail(why(t.ctx))
+	case t.ended:
+		return fault.New(fault.Cut, "the transfer has ended")
+	}
+	return nil
+}
+
+// interrupt wakes who waits for the connection when the transfer is aborted; the caller calls stop at the end, which
+// leaves the connection without a deadline.
+func (t *Transfer) interrupt(deadline func(time.Time) error) (stop func()) {
+	forget := context.AfterFunc(t.ctx, func() { deadline(time.Unix(1, 0)) })
+	return func() {
+		if forget() {
+			deadline(time.Time{})
+		}
+	}
+}
+
+// allowed tells whether the transfer may go on: it was not aborted, and the account still may.
+func (t *Transfer) allowed() error {
+	if t.ctx.Err() != nil {
+		return why(t.ctx)
+	}
+	a, _, err := t.who.now(t.ctx)
+	if err == nil && a.May(t.path)&t.need != t.need {
+		err = denied(t.path)
+	}
+	return err
+}
+
+// count notes that done bytes went over the wire.
+func (t *Transfer) count(now time.Time, done int64) {
+	if t.moved.Swap(done) != done {
+		t.heard.Store(now.UnixNano())
+		t.s.heard.Store(now.UnixNano())
+	}
+	t.meter.note(now, done)
+}
+
+// silence tells how long no byte went over the wire.
+func (t *Transfer) silence(now time.Time) time.Duration {
+	return now.Sub(time.Unix(0, t.heard.Load()))
+}
+
+func (t *Transfer) moving(now time.Time) *Moving {
+	done := t.moved.Load()
+	return &Moving{
+		Verb: t.verb, Path: t.path, Done: t.base + done, Size: t.size, Started: t.started,
+		BytesPerSec: t.meter.rate(now, done),
+	}
+}
+
+// fail keeps the first failure. t.mu is held.
+func (t *Transfer) fail(err error) error {
+	if t.err == nil {
+		t.err = err
+	}
+	return err
+}
+
+// cut makes what is not a fault yet one of the connection.
+func cut(err error) error {
+	var known *fault.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	return fault.Wrap(fault.Cut, err, "the connection broke before the end")
+}
+
+// Commit publishes the upload; sure may be nil; see files.Upload. It is refused (Cut) unless ReadFrom saw the end.
+func (t *Transfer) Commit(sure func() error) (files.Info, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.usable(t.up != nil); err != nil {
+		return files.Info{}, err
+	}
+	if !t.whole {
+		return files.Info{}, t.fail(fault.New(fault.Cut, "the upload did not reach its end"))
+	}
+	if err := t.allowed(); err != nil {
+		return files.Info{}, t.fail(err)
+	}
+	t.settled.Store(true)
+	info, err := t.up.Commit(t.ctx, sure)
+	if err != nil {
+		if t.ctx.Err() != nil && fault.KindOf(err) != fault.Durability {
+			err = why(t.ctx)
+		}
+		return files.Info{}, t.fail(err)
+	}
+	t.info, t.size = info, info.Size
+	return info, nil
+}
+
+// Close ends the transfer: an upload without Commit is parked. It writes the record. It waits for a ReadFrom, WriteTo
+// or Commit that still runs, so Abort comes first where one does. It is idempotent.
+func (t *Transfer) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended {
+		return nil
+	}
+	t.ended = true
+	size := t.size
+	var err error
+	if t.up != nil {
+		if !t.settled.Load() || t.err != nil {
+			size = t.up.Size()
+		}
+		err = t.up.Close()
+	} else {
+		err = t.src.Close()
+	}
+	t.s.hub.strike(t)
+	t.record(size)
+	t.cancel(fault.New(fault.Cut, "the transfer has ended"))
+	close(t.closed)
+	return err
+}
+
+// record writes what became of the transfer. t.mu is held.
+func (t *Transfer) record(size int64) {
+	outcome := result(t.err)
+	if t.ctx.Err() != nil || t.err == nil && (!t.whole || t.up != nil && !t.settled.Load()) {
+		outcome = "cut"
+	}
+	r := account.Transfer{
+		When: time.Now(), Account: t.who.name, Remote: t.s.address().String(), Proto: t.s.via.Proto,
+		Verb: t.verb, Path: t.path.String(), Bytes: t.moved.Load(), Size: size,
+		Took: time.Since(t.started), Result: outcome,
+	}
+	t.s.hub.book.Record(r)
+	t.s.log.Info(t.verb, "account", r.Account, "path", r.Path, "bytes", r.Bytes, "size", r.Size, "took", r.Took,
+		"remote", t.s.via.Remote.String(), "reason", outcome)
+}
