@@ -1,9 +1,15 @@
 package client
 
 import (
+	"bytes"
 	"context"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io"
 	"time"
 
+	"sampan/fault"
 	"sampan/files"
 	"sampan/words"
 )
@@ -55,19 +61,6 @@ type Result struct {
 	Took      time.Duration // of all tries
 }
 
-// TreeResult adds up a tree copy.
-type TreeResult struct {
-	Files, Dirs, Skipped, Failed int
-	Bytes                        int64
-	Took                         time.Duration
-}
-
-// Usage is what Du counts.
-type Usage struct {
-	Files, Dirs int
-	Bytes       int64
-}
-
 // Copy copies the file from to the name to, in either direction. It is the one copy engine: an equal file (size and
 // hash) is skipped; a part left by an earlier try is continued after its SHA-256 was proved equal to the head of the
 // source, else it begins from zero and says so; a source that changes meanwhile is noticed before anything is
@@ -77,12 +70,286 @@ type Usage struct {
 // Kinds: those of the two Stores; IsDir if from is a directory; Mismatch if the ends differ after two tries; GaveUp
 // after too many.
 func Copy(ctx context.Context, src files.Store, from files.Path, dst files.Store, to files.Path, o CopyOptions) (Result, error) {
-	panic("not built")
+	c := &copying{src: src, dst: dst, o: o, r: Result{From: from, To: to}}
+	begin := time.Now()
+	err := c.retry(ctx, c.once)
+	if fault.KindOf(err) == fault.Mismatch && err != nil {
+		c.say(fault.Say(err))
+		c.say(words.M("%s: starting over", from.String()))
+		c.fresh = true
+		err = c.retry(ctx, c.once)
+	}
+	c.r.Took = time.Since(begin)
+	if err == nil {
+		c.show(Finished, c.r.Size, true)
+	}
+	return c.r, err
 }
 
-// CopyTree copies the directory from (or one file) to the name to, making directories as needed. each, which may be
-// nil, hears of every file, with its error; a file that fails does not stop the others. The error is that of the
-// last file that failed, or what ended the whole.
-func CopyTree(ctx context.Context, src files.Store, from files.Path, dst files.Store, to files.Path, o CopyOptions, each func(Result, error)) (TreeResult, error) {
-	panic("not built")
+// copying is one Copy.
+type copying struct {
+	src, dst files.Store
+	o        CopyOptions
+	r        Result
+
+	fresh bool // begin from zero, whatever is there
+	again bool // not the first try
+	shown time.Time
+}
+
+func (c *copying) say(m words.Message) {
+	if c.o.Say != nil {
+		c.o.Say(m)
+	}
+}
+
+// show reports progress, at most every 50 ms unless it must be seen.
+func (c *copying) show(phase Phase, done int64, must bool) {
+	if c.o.Progress == nil || !must && time.Since(c.shown) < 50*time.Millisecond {
+		return
+	}
+	c.shown = time.Now()
+	c.o.Progress(Progress{From: c.r.From, To: c.r.To, Phase: phase, Done: done, Size: c.r.Size, Resumed: c.r.Resumed})
+}
+
+// once is one try.
+func (c *copying) once(ctx context.Context) error {
+	source, err := c.src.Stat(ctx, c.r.From)
+	switch {
+	case err != nil:
+		return err
+	case source.PartOnly():
+		return fault.New(fault.NotExist, "%s: no such file or directory", c.r.From.String())
+	case source.Mode.IsDir():
+		return fault.New(fault.IsDir, "%s: is a directory; -r copies all of it", c.r.From.String())
+	}
+	c.r.Size = source.Size
+	c.show(Comparing, 0, true)
+	target, err := c.dst.Stat(ctx, c.r.To)
+	there := err == nil && !target.PartOnly()
+	if err != nil {
+		if fault.KindOf(err) != fault.NotExist {
+			return err
+		}
+		target.Part = -1
+	}
+	if there {
+		if done, err := c.have(ctx, source, target); done || err != nil {
+			return err
+		}
+	}
+	begin, err := c.resume(ctx, source, target, there)
+	if err != nil {
+		return err
+	}
+	err = c.move(ctx, source, begin)
+	if fault.KindOf(err) == fault.Exist && err != nil && c.o.NoClobber {
+		c.r.Kept = true
+		return nil
+	}
+	return err
+}
+
+// have reports whether what is there already is enough: kept on request, or equal.
+func (c *copying) have(ctx context.Context, source, target files.Info) (bool, error) {
+	if target.Mode.IsDir() {
+		return false, fault.New(fault.IsDir, "%s: is a directory", c.r.To.String())
+	}
+	if c.o.NoClobber && !c.again {
+		c.r.Kept = true
+		return true, nil
+	}
+	if source.Size == target.Size && !c.fresh && !c.converts() {
+		a, err := sum(ctx, c.src, c.r.From, -1)
+		if err != nil {
+			return false, err
+		}
+		b, err := sum(ctx, c.dst, c.r.To, -1)
+		if err != nil {
+			return false, err
+		}
+		if a != nil && bytes.Equal(a, b) {
+			c.r.Skipped = c.r.Bytes == 0 && c.r.Resumed == 0
+			c.r.Sum, c.r.Verified = hex.EncodeToString(a), true
+			return true, nil
+		}
+	}
+	c.r.Kept = c.o.NoClobber
+	return c.o.NoClobber, nil
+}
+
+// move carries the bytes behind what is kept, and publishes.
+func (c *copying) move(ctx context.Context, source files.Info, b beginning) error {
+	in, opened, err := c.src.Open(ctx, c.r.From, b.from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if changed(source, opened) {
+		return c.changed()
+	}
+	size := source.Size
+	if c.converts() {
+		size = -1
+	}
+	out, err := c.dst.Create(ctx, c.r.To, files.Want{From: b.from, Size: size, Part: b.part, New: c.o.NoClobber})
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	c.r.Resumed = b.from
+	if err := c.pump(ctx, out, in, b.hash); err != nil {
+		return err
+	}
+	if size >= 0 && out.Size() != size {
+		return c.changed()
+	}
+	in.Close()
+	var ours []byte
+	if b.hash != nil && !c.converts() {
+		ours = b.hash.Sum(nil)
+	}
+	c.show(Proving, out.Size(), true)
+	if _, err := out.Commit(ctx, func() error { return c.unchanged(ctx, source, &ours) }); err != nil {
+		return err
+	}
+	return c.settle(ctx, source, ours)
+}
+
+// pump copies all of in, hashing what goes by.
+func (c *copying) pump(ctx context.Context, out files.Upload, in io.Reader, h hash.Hash) error {
+	buf := make([]byte, 256<<10)
+	c.show(Moving, out.Size(), true)
+	for {
+		n, err := fill(in, buf)
+		if n > 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			m, err := out.Write(buf[:n])
+			c.r.Bytes += int64(m)
+			if err != nil {
+				return err
+			}
+			if h != nil {
+				h.Write(buf[:n])
+			}
+			c.show(Moving, out.Size(), false)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return local(err, c.r.From.String())
+		}
+	}
+}
+
+// fill reads until buf is full or a moment has passed, so that fast sources are written in big steps and slow ones
+// are seen to move.
+func fill(in io.Reader, buf []byte) (n int, err error) {
+	begin := time.Now()
+	for n < len(buf) && err == nil {
+		var m int
+		m, err = in.Read(buf[n:])
+		n += m
+		if time.Since(begin) > 50*time.Millisecond {
+			break
+		}
+	}
+	return n, err
+}
+
+// unchanged looks at the source once more, before anything is published: it must be what it was, and what a remote
+// source says of its content must be what came.
+func (c *copying) unchanged(ctx context.Context, source files.Info, ours *[]byte) error {
+	now, err := c.src.Stat(ctx, c.r.From)
+	if err != nil {
+		return err
+	}
+	if changed(source, now) {
+		return c.changed()
+	}
+	if c.converts() || onDisk(c.src) {
+		return nil
+	}
+	theirs, err := sum(ctx, c.src, c.r.From, -1)
+	if err != nil || theirs == nil {
+		return err
+	}
+	if *ours == nil {
+		*ours = theirs
+	}
+	if !bytes.Equal(*ours, theirs) {
+		return fault.New(fault.Mismatch, "%s: what came is not what is there (SHA-256 %x, not %x)", c.r.From.String(), *ours, theirs)
+	}
+	c.r.Verified = true
+	return nil
+}
+
+// settle gives the published file its time and compares it with what was sent.
+func (c *copying) settle(ctx context.Context, source files.Info, ours []byte) error {
+	if !source.ModTime.IsZero() {
+		err := c.dst.Set(ctx, c.r.To, files.Attr{ModTime: &source.ModTime})
+		if k := fault.KindOf(err); err != nil && k != fault.Unsupported && k != fault.Denied && k != fault.Syntax {
+			return err
+		}
+	}
+	if ours == nil {
+		return nil
+	}
+	c.r.Sum = hex.EncodeToString(ours)
+	if onDisk(c.dst) && !onDisk(c.src) {
+		return nil // compared before it was published
+	}
+	theirs, err := sum(ctx, c.dst, c.r.To, -1)
+	if err != nil || theirs == nil {
+		return err
+	}
+	if !bytes.Equal(ours, theirs) {
+		c.r.Verified = false
+		return fault.New(fault.Mismatch, "%s: what is there now is not what was sent (SHA-256 %x, not %x)", c.r.To.String(), theirs, ours)
+	}
+	c.r.Verified = true
+	return nil
+}
+
+func (c *copying) changed() error {
+	return fault.New(fault.Mismatch, "%s: it changed while it was copied", c.r.From.String())
+}
+
+// changed compares two looks at one file.
+func changed(a, b files.Info) bool {
+	return a.Size != b.Size || !a.ModTime.Equal(b.ModTime) || a.Tag != b.Tag
+}
+
+// converts reports whether either end changes line ends, so that sizes and hashes differ by nature.
+func (c *copying) converts() bool {
+	for _, s := range []files.Store{c.src, c.dst} {
+		if r, ok := s.(*remote); ok && r.options().ASCII {
+			return true
+		}
+	}
+	return false
+}
+
+// onDisk reports whether s is this machine's disk, whose bytes need no proof.
+func onDisk(s files.Store) bool {
+	_, ok := s.(*disk)
+	return ok
+}
+
+// sum asks s for the SHA-256 of the first n bytes (all if -1) of p; nil if s cannot tell.
+func sum(ctx context.Context, s files.Store, p files.Path, n int64) ([]byte, error) {
+	summer, ok := s.(files.Summer)
+	if !ok {
+		return nil, nil
+	}
+	h, err := summer.Sum(ctx, p, "SHA-256", 0, n)
+	if err != nil && fault.KindOf(err) == fault.Unsupported {
+		return nil, nil
+	}
+	return h, err
 }

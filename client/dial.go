@@ -13,7 +13,6 @@ import (
 	"sampan/fault"
 	"sampan/files"
 	"sampan/ftp"
-	"sampan/words"
 )
 
 // remote keeps what was dialed and a few idle control connections: each transfer needs one for itself.
@@ -61,12 +60,6 @@ func (r *remote) timeout() time.Duration {
 		return d
 	}
 	return 30 * time.Second
-}
-
-func (r *remote) say(m words.Message) {
-	if say := r.options().Say; say != nil {
-		say(m)
-	}
 }
 
 // URL returns what was dialed, without the password.

@@ -162,16 +162,10 @@ func (u *diskUpload) publish() error {
 			return fault.New(fault.Exist, "%s: that name is taken", u.path.String())
 		}
 	}
-	target := u.name
-	if i, err := u.d.root.Lstat(target); err == nil && i.Mode()&fs.ModeSymlink != 0 {
-		if to, err := u.d.root.Readlink(target); err == nil && !filepath.IsAbs(to) {
-			target = filepath.Join(filepath.Dir(target), to) // what the link names is replaced, not the link
-		}
-	}
-	if err := u.d.root.Rename(u.name+partSuffix, target); err != nil {
+	if err := u.d.root.Rename(u.name+partSuffix, u.name); err != nil {
 		return err
 	}
-	return syncDir(u.d.root, filepath.Dir(target))
+	return syncDir(u.d.root, filepath.Dir(u.name))
 }
 
 // Close keeps the part; an empty one goes.
