@@ -1,3 +1,25 @@
 package words
 
-var zhConsole = map[string]string{}
+var zhConsole = map[string]string{
+	"%d in, %d moving; ^C stops the server":                "在线 %d，传输中 %d；按 ^C 停止服务器",
+	"nobody is in yet; ^C stops the server":                "还没有人登录；按 ^C 停止服务器",
+	"… and %d more":                                        "……还有 %d 个",
+	"allow %s; a note, or just Enter: ":                    "允许 %s；附言（可直接回车）：",
+	"refuse %s; a note, or just Enter: ":                   "拒绝 %s；附言（可直接回车）：",
+	"%s says: %s":                                          "%s 留言：%s",
+	"no quota":                                             "不限配额",
+	"%s (%s) asks for an account, %s: 1 allows, 2 refuses": "%s（%s）申请账号，配额 %s：1 允许，2 拒绝",
+	" (%d more wait)":                                      "（还有 %d 个在等）",
+	"(logging in)":                                         "（登录中）",
+	"plain":                                                "明文",
+	"idle %s":                                              "空闲 %s",
+	"put":                                                  "上传",
+	"get":                                                  "下载",
+	"the terminal cannot be used":                          "终端无法使用",
+	"listening at %s":                                      "监听于 %s",
+	"A second person joins with:\n  %s":                    "第二个人这样加入：\n  %s",
+	"%s: %s":                                               "%s：%s",
+	"%s was refused":                                       "已拒绝 %s",
+	"%s may come in now, without a quota":                  "%s 现在可以登录，不限配额",
+	"%s may come in now, with %s":                          "%s 现在可以登录，配额 %s",
+}
