@@ -92,7 +92,7 @@ func AppendFacts(dst []byte, s FactSet, e Entry) []byte {
 	if e.Part >= 0 {
 		fact(FactPart, strconv.AppendInt(num[:0], e.Part, 10))
 	}
-	return appendName(append(dst, ' '), e.Name)
+	return AppendName(append(dst, ' '), e.Name)
 }
 
 func (t EntryType) fact() string {
@@ -113,8 +113,8 @@ func (t EntryType) fact() string {
 // AppendTime writes t as RFC 3659 section 2.3 has it, in UTC and whole seconds.
 func AppendTime(dst []byte, t time.Time) []byte { return t.UTC().AppendFormat(dst, "20060102150405") }
 
-// appendName writes a name into a line of a listing. Other control characters stay: the name must lead to its file.
-func appendName(dst []byte, name string) []byte {
+// AppendName writes a name into a line of a listing. Other control characters stay: the name must lead to its file.
+func AppendName(dst []byte, name string) []byte {
 	if !strings.ContainsAny(name, "\r\n") {
 		return append(dst, name...)
 	}

@@ -28,5 +28,5 @@ func AppendList(dst []byte, e Entry, now time.Time) []byte {
 		layout = "Jan _2  2006"
 	}
 	dst = append(e.ModTime.UTC().AppendFormat(dst, layout), ' ')
-	return appendName(dst, e.Name)
+	return AppendName(dst, e.Name)
 }

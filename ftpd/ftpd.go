@@ -5,9 +5,14 @@ package ftpd
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
+	"sync"
+	"time"
 
+	"sampan/fault"
 	"sampan/session"
 )
 
@@ -22,15 +27,200 @@ type Config struct {
 	Log           *slog.Logger
 }
 
+// limits are how long things may take. They are fields so that tests need not wait.
+type limits struct {
+	idle      time.Duration // between commands
+	login     time.Duration // from the connection to the log-in
+	connect   time.Duration // for a data connection to come about
+	handshake time.Duration
+	write     time.Duration // for the client to take a reply
+	linger    time.Duration // for the client to read the last reply
+}
+
 // Server serves any number of listeners.
-type Server struct{}
+type Server struct {
+	cfg      Config
+	log      *slog.Logger
+	limits   limits
+	commands []command
+	site     []command
+	verbs    map[string]*command // of commands
+	subverbs map[string]*command // of site
+	tls      *tls.Config         // what the configs of all connections are made from; see tickets
+	public   public
+
+	ctx  context.Context // ends every session that is left when Shutdown runs out of time
+	stop context.CancelFunc
+
+	mu        sync.Mutex
+	closing   bool
+	listeners map[net.Listener]struct{}
+	conns     sync.WaitGroup
+	truncated map[string]int // accounts whose TLS uploads ended without close_notify
+}
 
 // New returns a Server.
-func New(c Config) *Server { panic("not built") }
+func New(c Config) *Server {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.PlainLogins == "" {
+		c.PlainLogins = "loopback"
+	}
+	s := &Server{
+		cfg: c,
+		log: c.Log,
+		limits: limits{
+			idle: 5 * time.Minute, login: 2 * time.Minute, connect: 10 * time.Second,
+			handshake: 10 * time.Second, write: 30 * time.Second, linger: time.Second,
+		},
+		commands:  commands(),
+		site:      siteCommands(),
+		tls:       baseTLS(c.TLS),
+		public:    public{name: c.PublicAddress},
+		listeners: map[net.Listener]struct{}{},
+		truncated: map[string]int{},
+	}
+	s.verbs, s.subverbs = index(s.commands), index(s.site)
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	return s
+}
 
 // Serve accepts until l is closed; implicit means that TLS starts at once (port 990). It returns nil after Shutdown.
-func (s *Server) Serve(l net.Listener, implicit bool) error { panic("not built") }
+func (s *Server) Serve(l net.Listener, implicit bool) error {
+	if !s.track(l) {
+		l.Close()
+		return nil
+	}
+	defer s.untrack(l)
+	for wait := time.Duration(0); ; {
+		nc, err := l.Accept()
+		switch {
+		case err == nil:
+			wait = 0
+			if !s.admit(nc, implicit) {
+				nc.Close()
+			}
+		case s.isClosing():
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return err
+		default: // no descriptor left, or the connection was gone at once
+			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
+			s.log.Warn("a connection could not be accepted", "reason", err.Error())
+			select {
+			case <-time.After(wait):
+			case <-s.ctx.Done():
+				return nil
+			}
+		}
+	}
+}
+
+func (s *Server) track(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return false
+	}
+	s.listeners[l] = struct{}{}
+	return true
+}
+
+func (s *Server) untrack(l net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, l)
+}
+
+func (s *Server) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
+}
+
+// admit gives nc its goroutine; false when the server is closing.
+func (s *Server) admit(nc net.Conn, implicit bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return false
+	}
+	s.conns.Add(1)
+	go func() {
+		defer s.conns.Done()
+		s.handle(nc, implicit)
+	}()
+	return true
+}
+
+// handle serves one control connection to its end.
+func (s *Server) handle(nc net.Conn, implicit bool) {
+	defer nc.Close()
+	via := session.Via{Proto: "ftp", Remote: remote(nc), TLS: implicit}
+	if implicit {
+		via.Proto = "ftps"
+	}
+	sess, err := s.cfg.Hub.Begin(s.ctx, via)
+	if err != nil {
+		s.turnAway(nc, implicit, err)
+		return
+	}
+	defer sess.End()
+	c := newConn(s, nc, sess)
+	if implicit {
+		if err := c.startTLS(); err != nil {
+			s.log.Info("no TLS", "reason", err.Error(), "remote", via.Remote.String())
+			return
+		}
+		c.pbsz, c.private = true, true
+	}
+	c.serve()
+}
+
+// turnAway answers 421 and closes: the connection was not admitted. Behind implicit TLS nothing can be said without
+// a handshake, which is work that a flood must not get.
+func (s *Server) turnAway(nc net.Conn, implicit bool, err error) {
+	s.log.Warn("connection refused", "remote", remote(nc).String(), "reason", err.Error())
+	if implicit {
+		return
+	}
+	nc.SetDeadline(time.Now().Add(s.limits.linger))
+	nc.Write(appendReply(421, fault.Say(err).String()))
+	hangUp(nc, s.limits.linger)
+}
 
 // Shutdown closes the listeners, sends 421 to idle sessions, and returns when all sessions ended or ctx is done; the
 // Hub's Drain decides about the transfers.
-func (s *Server) Shutdown(ctx context.Context) { panic("not built") }
+func (s *Server) Shutdown(ctx context.Context) {
+	s.mu.Lock()
+	s.closing = true
+	for l := range s.listeners {
+		l.Close()
+	}
+	s.mu.Unlock()
+	s.cfg.Hub.Drain(ctx)
+	ended := make(chan struct{})
+	go func() {
+		s.conns.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
+	s.stop()
+	<-ended
+}
+
+// remote returns the peer's address, IPv4 as such.
+func remote(nc net.Conn) netip.AddrPort { return addrPort(nc.RemoteAddr()) }
+
+func addrPort(a net.Addr) netip.AddrPort {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	p := t.AddrPort()
+	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+}

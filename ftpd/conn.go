@@ -1,0 +1,401 @@
+package ftpd
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sampan/fault"
+	"sampan/files"
+	"sampan/ftp"
+	"sampan/session"
+)
+
+// A conn is one control connection. Three kinds of goroutine touch it: the reader turns bytes into lines; the loop runs
+// commands one after another; and a command that moves bytes runs on its own, so that the loop stays free to answer
+// ABOR, STAT and NOOP (RFC 959 section 4.1.3). While one moves, the loop holds back every other command.
+type conn struct {
+	srv  *Server
+	sess *session.Session
+	tcp  net.Conn // the socket
+	id   []byte   // names this control connection in TLS tickets
+	born time.Time
+
+	// The reader's; the loop changes in while the reader waits behind AUTH.
+	in      *ftp.LineReader
+	lines   chan line
+	resume  chan struct{} // AUTH was handled
+	readEnd chan struct{} // closed when the reader ended
+	sawQuit atomic.Bool   // a QUIT was read: the end of the connection is no accident
+
+	ended chan struct{} // closed when the loop ended
+
+	write sync.Mutex // held while writing to out
+	out   net.Conn   // tcp or TLS over it
+
+	// The loop's, handed to the goroutine of a moving command while there is one.
+	state
+	secured
+	ending atomic.Bool // the last reply was sent
+
+	// The loop's alone.
+	busy   chan struct{} // closed when the moving command ends; nil when there is none
+	held   []line        // read while a command moves
+	aborts int           // ABORs among them
+	eof    bool          // the reader ended
+
+	ctx    context.Context // of the moving command
+	cancel context.CancelCauseFunc
+	moving atomic.Pointer[session.Transfer]
+}
+
+// state is what commands set and other commands find. A new log-in (USER, REIN, AUTH) begins with a fresh one, but
+// for what was agreed about TLS.
+type state struct {
+	asked     func(*conn, string) error // what the next PASS is for, nil if for nothing
+	asker     bool                      // a session for asking for an account
+	loggedIn  bool
+	failures  int // wrong passwords
+	cwd       files.Path
+	from      *files.Path // of RNFR
+	ascii     bool        // TYPE A
+	rest      int64
+	allo      int64 // bytes announced, -1 if none
+	rangeFrom int64
+	rangeEnd  int64 // included; -1 without RANG
+	facts     ftp.FactSet
+	way       way // of the next data connection, nil if none is agreed
+	onlyEPSV  bool
+}
+
+// secured is what was agreed about TLS (RFC 4217).
+type secured struct {
+	encrypted bool // the control connection
+	pbsz      bool // PBSZ was sent
+	private   bool // PROT P
+}
+
+// maxHeld bounds the commands sent ahead; a client that sends more waits.
+const maxHeld = 128
+
+type line struct {
+	cmd ftp.Command
+	err error
+}
+
+func newConn(s *Server, nc net.Conn, sess *session.Session) *conn {
+	c := &conn{
+		srv: s, sess: sess, tcp: nc, out: nc, born: time.Now(),
+		id:      make([]byte, 16),
+		in:      ftp.NewLineReader(nc),
+		lines:   make(chan line),
+		resume:  make(chan struct{}),
+		readEnd: make(chan struct{}),
+		ended:   make(chan struct{}),
+		state:   freshState(),
+	}
+	rand.Read(c.id)
+	keepUrgentInline(nc)
+	return c
+}
+
+func freshState() state {
+	// The default TYPE is A (RFC 959 section 5.1).
+	return state{ascii: true, allo: -1, rangeEnd: -1, facts: ftp.AllFacts}
+}
+
+// forget returns to the state of a new connection.
+func (c *conn) forget() {
+	c.agree(nil)
+	c.sess.Logout()
+	failures := c.failures
+	c.state = freshState()
+	c.failures = failures
+}
+
+func (c *conn) serve() {
+	defer hangUp(c.tcp, c.srv.limits.linger)
+	defer c.closeTLS()
+	defer c.sess.End()
+	go c.read()
+	defer close(c.ended)
+	defer c.agree(nil)
+	defer c.settle()
+	c.reply(220, "Sampan at your service")
+	c.loop()
+}
+
+// settle waits for a command that still moves.
+func (c *conn) settle() {
+	if c.busy != nil {
+		c.cancel(errGone())
+		<-c.busy
+	}
+}
+
+// read is the reader.
+func (c *conn) read() {
+	defer close(c.readEnd)
+	defer close(c.lines)
+	for {
+		text, err := c.in.ReadLine()
+		l := line{err: err}
+		if err == nil {
+			l.cmd, l.err = ftp.ParseCommand(text)
+		}
+		if l.cmd.Verb == "QUIT" {
+			c.sawQuit.Store(true)
+		}
+		fatal := err != nil && !errors.Is(err, ftp.ErrNUL)
+		if fatal && !errors.Is(err, ftp.ErrLongLine) {
+			return
+		}
+		select {
+		case c.lines <- l:
+		case <-c.ended:
+			return
+		}
+		if fatal {
+			<-c.ended
+			return
+		}
+		if l.cmd.Verb == "AUTH" { // what follows may be TLS
+			select {
+			case <-c.resume:
+			case <-c.ended:
+				return
+			}
+		}
+	}
+}
+
+// loop runs the commands in the order in which they came.
+func (c *conn) loop() {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	heard := time.Now()
+	for !c.ending.Load() {
+		if c.busy == nil && len(c.held) > 0 {
+			l := c.held[0]
+			c.held = c.held[1:]
+			c.do(l)
+			heard = time.Now()
+			continue
+		}
+		if c.eof && c.busy == nil {
+			return
+		}
+		lines := c.lines
+		if c.eof || len(c.held) >= maxHeld {
+			lines = nil
+		}
+		timer.Reset(c.patience(heard))
+		select {
+		case l, ok := <-lines:
+			heard = time.Now()
+			c.hear(l, ok)
+		case <-c.busy:
+			c.busy = nil
+			heard = time.Now()
+		case <-timer.C:
+			if c.busy == nil {
+				c.reply(421, "Nothing was heard from you for too long; good-bye")
+				return
+			}
+		case <-c.sess.Context().Done():
+			if c.busy != nil {
+				<-c.busy
+				c.busy = nil
+			}
+			c.reply(421, fault.Say(context.Cause(c.sess.Context())).String())
+			return
+		}
+	}
+}
+
+// patience is how long the loop waits for the next command.
+func (c *conn) patience(heard time.Time) time.Duration {
+	d := c.srv.limits.idle
+	if c.busy != nil {
+		return d
+	}
+	if !c.loggedIn && !c.asker {
+		return min(time.Until(c.born.Add(c.srv.limits.login)), d)
+	}
+	return max(d-time.Since(heard), 0)
+}
+
+// hear takes a line from the reader: it is run now, or held back while a command moves.
+func (c *conn) hear(l line, ok bool) {
+	if !ok {
+		c.eof = true
+		// A control connection that ends without QUIT aborts what it began (RFC 959 section 4.1.1, QUIT).
+		if c.busy != nil && !c.sawQuit.Load() {
+			c.cancel(errGone())
+		}
+		return
+	}
+	c.sess.Touch()
+	if c.busy == nil {
+		c.do(l)
+		return
+	}
+	if l.err == nil {
+		row, arg := c.find(l.cmd)
+		switch {
+		case row == nil:
+		case l.cmd.Verb == "ABOR":
+			c.aborts++
+			c.cancel(fault.New(fault.Cut, "aborted as you asked"))
+		case row.need&during != 0 && arg == "" && len(c.held) == 0:
+			c.run(row, arg)
+			return
+		}
+	}
+	c.held = append(c.held, l)
+}
+
+// do runs one line: exactly one reply ends it, whatever was sent.
+func (c *conn) do(l line) {
+	switch {
+	case errors.Is(l.err, ftp.ErrLongLine):
+		c.ending.Store(true)
+		c.reply(500, "The line is too long; good-bye")
+		return
+	case errors.Is(l.err, ftp.ErrNUL):
+		c.reply(501, "A line must not hold a NUL")
+		return
+	case l.err != nil:
+		c.reply(500, "That is no command; HELP lists them")
+		return
+	}
+	if l.cmd.Verb == "AUTH" {
+		defer c.goOn()
+	}
+	// The password belongs to the command before it, the new name to RNFR (RFC 959 section 5.4).
+	if l.cmd.Verb != "PASS" {
+		c.asked = nil
+	}
+	if l.cmd.Verb != "RNTO" {
+		c.from = nil
+	}
+	row, arg := c.find(l.cmd)
+	if err := c.mayRun(row, arg); err != nil {
+		c.refuse(err)
+		return
+	}
+	if l.cmd.Verb == "ABOR" && c.aborts > 0 {
+		c.aborts--
+	}
+	if row.need&moves == 0 {
+		c.run(row, arg)
+		return
+	}
+	if c.aborts > 0 { // sent ahead, and an ABOR behind it
+		c.refuse(refuse(426, "Aborted before it began"))
+		return
+	}
+	c.start(row, arg)
+}
+
+// goOn lets the reader read behind AUTH.
+func (c *conn) goOn() {
+	select {
+	case c.resume <- struct{}{}:
+	case <-c.readEnd:
+	}
+}
+
+// start runs a command on a goroutine of its own.
+func (c *conn) start(row *command, arg string) {
+	c.ctx, c.cancel = context.WithCancelCause(c.sess.Context())
+	busy := make(chan struct{})
+	c.busy = busy
+	go func() {
+		defer close(busy)
+		defer c.cancel(nil)
+		c.run(row, arg)
+	}()
+}
+
+// run runs a command and answers its error.
+func (c *conn) run(row *command, arg string) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.srv.log.Error("panic in a command", "verb", row.verb, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			c.refuse(refuse(421, "Something went wrong inside; the log says what"))
+			c.tcp.Close()
+		}
+	}()
+	if err := row.run(c, arg); err != nil {
+		c.refuse(err)
+	}
+}
+
+// reply writes one reply. It always returns nil, so that a command can end with it: a client that does not take its
+// replies is hung up on, which ends the loop.
+func (c *conn) reply(code int, lines ...string) error {
+	c.write.Lock()
+	defer c.write.Unlock()
+	c.out.SetWriteDeadline(time.Now().Add(c.srv.limits.write))
+	if _, err := c.out.Write(appendReply(code, lines...)); err != nil {
+		c.tcp.Close()
+	}
+	return nil
+}
+
+func appendReply(code int, lines ...string) []byte {
+	return ftp.AppendReply(make([]byte, 0, 128), code, lines...)
+}
+
+// closeTLS ends TLS in order.
+func (c *conn) closeTLS() {
+	if t, ok := c.out.(*tls.Conn); ok {
+		c.write.Lock()
+		defer c.write.Unlock()
+		t.CloseWrite()
+	}
+}
+
+// hangUp closes nc so that the client can still read the last reply: what it sent and nobody read would else become a
+// reset.
+func hangUp(nc net.Conn, linger time.Duration) {
+	if t, ok := nc.(*net.TCPConn); ok {
+		t.CloseWrite()
+		t.SetReadDeadline(time.Now().Add(linger))
+		io.Copy(io.Discard, io.LimitReader(t, 1<<20))
+	}
+	nc.Close()
+}
+
+// sure tells, between the data sync and the rename of an upload, whether the client is still there: one that was
+// killed ends both its connections alike, and then the end of the data says nothing.
+func (c *conn) sure() error {
+	select {
+	case <-c.readEnd:
+	default:
+		if !hungUp(c.tcp) {
+			return nil
+		}
+		select { // a QUIT may stand before the end
+		case <-c.readEnd:
+		case <-time.After(time.Second):
+		}
+	}
+	if c.sawQuit.Load() {
+		return nil
+	}
+	return errGone()
+}
+
+func errGone() error {
+	return fault.New(fault.Cut, "the control connection ended during the transfer")
+}

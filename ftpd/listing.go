@@ -1,0 +1,267 @@
+package ftpd
+
+import (
+	"bufio"
+	"context"
+	"iter"
+	"path"
+	"strings"
+	"time"
+
+	"sampan/account"
+	"sampan/fault"
+	"sampan/files"
+	"sampan/ftp"
+)
+
+// list sends lines in the manner of "ls -l".
+func (c *conn) list(arg string) error {
+	return c.sendListing(ftp.CutSwitches(arg), func(dst []byte, e ftp.Entry, _ string, now time.Time) []byte {
+		return ftp.AppendList(dst, e, now)
+	})
+}
+
+// nlst sends names that can be used as they are (RFC 1123 section 4.1.2.7): those of another directory with its name
+// before them.
+func (c *conn) nlst(arg string) error {
+	return c.sendListing(ftp.CutSwitches(arg), func(dst []byte, e ftp.Entry, prefix string, _ time.Time) []byte {
+		return ftp.AppendName(append(dst, prefix...), e.Name)
+	})
+}
+
+// mlsd sends facts of what is in a directory (RFC 3659 section 7).
+func (c *conn) mlsd(arg string) error {
+	p, err := c.at(arg)
+	if err == nil {
+		var i files.Info
+		if i, err = c.sess.Stat(p); err == nil && !i.Mode.IsDir() {
+			err = refuse(501, "%s: not a directory; MLST tells about files", p)
+		}
+	}
+	if err != nil {
+		return c.noTransfer(err)
+	}
+	facts := c.facts
+	return c.sendEntries(c.sess.List(p), func(dst []byte, e ftp.Entry, _ time.Time) []byte {
+		return ftp.AppendFacts(dst, facts, e)
+	})
+}
+
+// mlst tells the facts of one path over the control connection (RFC 3659 section 7.2).
+func (c *conn) mlst(arg string) error {
+	p, err := c.at(arg)
+	if err != nil {
+		return err
+	}
+	i, err := c.sess.Stat(p)
+	if err != nil {
+		return err
+	}
+	a, err := c.sess.Account()
+	if err != nil {
+		return err
+	}
+	e := entry(i, a)
+	e.Name = p.String()
+	return c.reply(250, "Facts:", string(ftp.AppendFacts(nil, c.facts, e)), "End")
+}
+
+// sendListing sends what LIST or NLST with arg is about: a directory's entries, one file, or, where the last element is
+// a pattern, what fits it (clients of old send "NLST *.txt" for mget).
+func (c *conn) sendListing(arg string, line func([]byte, ftp.Entry, string, time.Time) []byte) error {
+	entries, prefix, err := c.entries(arg)
+	if err != nil {
+		return c.noTransfer(err)
+	}
+	return c.sendEntries(entries, func(dst []byte, e ftp.Entry, now time.Time) []byte {
+		return line(dst, e, prefix, now)
+	})
+}
+
+// entries returns what arg is about, and what goes before the names so that they can be used as they are.
+func (c *conn) entries(arg string) (list iter.Seq2[files.Info, error], prefix string, err error) {
+	p, err := c.at(arg)
+	if err != nil {
+		return nil, "", err
+	}
+	i, err := c.sess.Stat(p)
+	switch {
+	case err == nil && i.Mode.IsDir():
+		if arg != "" && arg != "." {
+			prefix = strings.TrimSuffix(arg, "/") + "/"
+		}
+		return c.sess.List(p), prefix, nil
+	case err == nil && !i.PartOnly():
+		prefix = arg[:strings.LastIndexByte(arg, '/')+1]
+		return func(yield func(files.Info, error) bool) { yield(i, nil) }, prefix, nil
+	case err == nil:
+		return nil, "", refuse(550, "%s: only a part of an upload is there", p)
+	case fault.KindOf(err) != fault.NotExist || !strings.ContainsAny(p.Base(), "*?["):
+		return nil, "", err
+	}
+	if _, bad := path.Match(p.Base(), ""); bad != nil {
+		return nil, "", err
+	}
+	prefix = arg[:strings.LastIndexByte(arg, '/')+1]
+	return func(yield func(files.Info, error) bool) {
+		for i, err := range c.sess.List(p.Dir()) {
+			if err == nil {
+				if fits, _ := path.Match(p.Base(), i.Path.Base()); !fits {
+					continue
+				}
+			}
+			if !yield(i, err) {
+				return
+			}
+		}
+	}, prefix, nil
+}
+
+// sendEntries sends one line for each entry, as they come from the disk. A listing is always of TYPE A, and leaves TYPE
+// as it is.
+func (c *conn) sendEntries(list iter.Seq2[files.Info, error], line func([]byte, ftp.Entry, time.Time) []byte) error {
+	defer c.agree(nil)
+	c.takeOffset()
+	c.takeRange()
+	if c.way == nil {
+		return errNoWay()
+	}
+	a, err := c.sess.Account()
+	if err != nil {
+		return err
+	}
+	next, stop := iter.Pull2(list)
+	defer stop()
+	i, err, ok := next() // so that what cannot be listed is told before a connection is made
+	if ok && err != nil {
+		return err
+	}
+	c.reply(150, "The list comes")
+	d, err := c.openData()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	defer context.AfterFunc(c.ctx, func() { d.SetDeadline(time.Unix(1, 0)) })()
+	w := bufio.NewWriterSize(writerOf(d, c), 64<<10)
+	now := time.Now()
+	var b []byte
+	for ; ok; i, err, ok = next() {
+		if err != nil {
+			return err
+		}
+		b = append(line(b[:0], entry(i, a), now), '\r', '\n')
+		if _, err := w.Write(b); err != nil {
+			return c.brokeOff()
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return c.brokeOff()
+	}
+	if err := finish(d); err != nil {
+		return c.brokeOff()
+	}
+	return c.reply(226, "That is all")
+}
+
+// brokeOff tells why a listing did not reach its end.
+func (c *conn) brokeOff() error {
+	if c.ctx.Err() != nil {
+		return context.Cause(c.ctx)
+	}
+	return refuse(426, "The data connection broke before the end")
+}
+
+// A patientWriter gives each write of a listing its time.
+type patientWriter struct {
+	d        dataConn
+	c        *conn
+	patience time.Duration
+}
+
+func writerOf(d dataConn, c *conn) *patientWriter { return &patientWriter{d, c, c.srv.limits.write} }
+
+func (w *patientWriter) Write(p []byte) (int, error) {
+	w.d.SetWriteDeadline(time.Now().Add(w.patience))
+	if w.c.ctx.Err() != nil { // whose own deadline this one may have undone
+		return 0, context.Cause(w.c.ctx)
+	}
+	return w.d.Write(p)
+}
+
+// statLines bounds a listing over the control connection, which is held in memory.
+const statLines = 2000
+
+// statPath is LIST over the control connection (RFC 959 section 4.1.3).
+func (c *conn) statPath(arg string) error {
+	if !c.loggedIn {
+		return refuse(530, "Log in with USER and PASS first")
+	}
+	entries, _, err := c.entries(ftp.CutSwitches(arg))
+	if err != nil {
+		return err
+	}
+	a, err := c.sess.Account()
+	if err != nil {
+		return err
+	}
+	lines := []string{"Listing:"}
+	now := time.Now()
+	for i, err := range entries {
+		if err != nil {
+			return err
+		}
+		if len(lines) > statLines {
+			lines = append(lines, "There are more; LIST shows all")
+			break
+		}
+		lines = append(lines, string(ftp.AppendList(nil, entry(i, a), now)))
+	}
+	return c.reply(213, append(lines, "End")...)
+}
+
+// entry describes i as a listing does.
+func entry(i files.Info, a account.Account) ftp.Entry {
+	e := ftp.Entry{
+		Name: i.Path.Base(), Type: ftp.FileEntry, Size: i.Size, Part: i.Part, ModTime: i.ModTime,
+		Mode: i.Mode.Perm(), HasMode: true, Unique: i.Tag,
+	}
+	if i.Mode.IsDir() {
+		e.Type = ftp.DirEntry
+	}
+	if i.PartOnly() {
+		e.HasMode = false
+	}
+	e.Perm = permFact(i, a.May(i.Path))
+	return e
+}
+
+// permFact writes what may be done as RFC 3659 section 7.5.5 has it.
+func permFact(i files.Info, may account.Perm) string {
+	letters := []struct {
+		bit       account.Perm
+		file, dir string
+	}{
+		{account.Append, "a", ""},
+		{account.Write, "", "c"},
+		{account.Delete, "d", "dp"},
+		{account.ChangeDir, "", "e"},
+		{account.Rename, "f", "f"},
+		{account.List, "", "l"},
+		{account.MakeDir, "", "m"},
+		{account.Read, "r", ""},
+		{account.Write, "w", ""},
+	}
+	var s []byte
+	for _, l := range letters {
+		switch {
+		case may&l.bit == 0:
+		case i.Mode.IsDir():
+			s = append(s, l.dir...)
+		case l.bit == account.Read && i.PartOnly():
+		default:
+			s = append(s, l.file...)
+		}
+	}
+	return string(s)
+}

@@ -1,0 +1,158 @@
+package ftpd
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"time"
+
+	"sampan/ftp"
+)
+
+// baseTLS is what all connections of a server share: the certificate, and the keys of the tickets.
+func baseTLS(given *tls.Config) *tls.Config {
+	c := given.Clone()
+	c.MinVersion = max(c.MinVersion, tls.VersionTLS12)
+	c.NextProtos = []string{"ftp"} // RFC 7301; a browser that is lured here gets no further
+	c.GetConfigForClient = nil
+	return c
+}
+
+// ticketMark begins what the tickets carry beside the session: the id of their control connection follows.
+var ticketMark = []byte("sampan-control:")
+
+// mark makes cfg write tickets that carry the id of this control connection.
+func (c *conn) mark(cfg *tls.Config) {
+	base := c.srv.tls
+	cfg.WrapSession = func(cs tls.ConnectionState, ss *tls.SessionState) ([]byte, error) {
+		ss.Extra = [][]byte{slices.Concat(ticketMark, c.id)}
+		return base.EncryptTicket(cs, ss)
+	}
+}
+
+// controlTLS is the config of the control connection. It takes tickets of earlier ones, and gives its own.
+func (c *conn) controlTLS() *tls.Config {
+	cfg := c.srv.tls.Clone()
+	c.mark(cfg)
+	cfg.UnwrapSession = c.srv.tls.DecryptTicket
+	return cfg
+}
+
+var errForeignTicket = errors.New("the data connection resumes the TLS session of another control connection")
+
+// dataTLS is the config of one data connection. It resumes from this control connection's tickets alone (a client that
+// shows none is let in too); one of another control connection is refused, for whoever shows it is not our client.
+//
+// No ticket is sent on a TLS 1.3 data connection: a client that only uploads would not read it, and its close would
+// become a reset that destroys what we have not read yet. SessionTicketsDisabled does that, but it would stop resuming
+// if it were set before the client's tickets were looked at. Without a pre_shared_key in the hello nothing is looked
+// at; else it is set by the look. TLS 1.2 renews the ticket inside the handshake, with the same id.
+func (c *conn) dataTLS() *tls.Config {
+	const preSharedKey = 41 // RFC 8446 section 4.2
+	cfg := c.srv.tls.Clone()
+	cfg.DynamicRecordSizingDisabled = true
+	c.mark(cfg)
+	modern := false
+	cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		modern = slices.Contains(hello.SupportedVersions, tls.VersionTLS13)
+		if modern && !slices.Contains(hello.Extensions, preSharedKey) {
+			cfg.SessionTicketsDisabled = true
+		}
+		return nil, nil
+	}
+	cfg.UnwrapSession = func(identity []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
+		cfg.SessionTicketsDisabled = modern
+		ss, err := c.srv.tls.DecryptTicket(identity, cs)
+		if ss == nil || err != nil {
+			return nil, err
+		}
+		for _, extra := range ss.Extra {
+			if id, ok := bytes.CutPrefix(extra, ticketMark); ok && !bytes.Equal(id, c.id) {
+				return nil, errForeignTicket
+			}
+		}
+		return ss, nil
+	}
+	return cfg
+}
+
+// startTLS makes the control connection one of TLS.
+func (c *conn) startTLS() error {
+	t := tls.Server(c.tcp, c.controlTLS())
+	ctx, cancel := context.WithTimeout(c.sess.Context(), c.srv.limits.handshake)
+	defer cancel()
+	if err := t.HandshakeContext(ctx); err != nil {
+		return err
+	}
+	c.write.Lock()
+	c.out = t
+	c.write.Unlock()
+	c.in = ftp.NewLineReader(t)
+	c.encrypted = true
+	c.sess.SetTLS(true)
+	return nil
+}
+
+// A beneath is the connection under a TLS data connection. It buffers, so that the kernel is asked for much at once,
+// and it sees what crypto/tls hides: whether the bytes ended before TLS did. crypto/tls says io.EOF both for a
+// close_notify and for a connection that merely ends between two records, which anybody on the way can do (RFC 8446
+// section 6.1). But it reads on behind a record only when it needs more: after a close_notify it never comes to the
+// end of the bytes, so an end that was seen means that no close_notify came.
+type beneath struct {
+	net.Conn
+	buf  []byte
+	in   []byte // of buf, not handed on yet
+	over bool   // the end of the bytes was handed on
+}
+
+const beneathSize = 256 << 10
+
+func (b *beneath) Read(p []byte) (int, error) {
+	if len(b.in) == 0 {
+		if b.buf == nil {
+			b.buf = make([]byte, beneathSize)
+		}
+		n, err := b.Conn.Read(b.buf)
+		b.in = b.buf[:n]
+		if n == 0 {
+			b.over = b.over || errors.Is(err, io.EOF)
+			return 0, err
+		}
+	}
+	n := copy(p, b.in)
+	b.in = b.in[n:]
+	return n, nil
+}
+
+// A secureData is a TLS data connection.
+type secureData struct {
+	*tls.Conn
+	beneath *beneath
+}
+
+// secureDataConn makes a data connection one of TLS; the server's end is always the server of TLS (RFC 4217
+// section 7), also where it dialled.
+func (c *conn) secureDataConn(nc net.Conn) (*secureData, error) {
+	b := &beneath{Conn: nc}
+	t := tls.Server(b, c.dataTLS())
+	ctx, cancel := context.WithTimeout(c.ctx, c.srv.limits.handshake)
+	defer cancel()
+	if err := t.HandshakeContext(ctx); err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return &secureData{t, b}, nil
+}
+
+// truncated reports, after io.EOF, that no close_notify came.
+func (d *secureData) truncated() bool { return d.beneath.over }
+
+// Close ends TLS in order, and waits no longer than a moment for a peer that takes nothing.
+func (d *secureData) Close() error {
+	d.SetWriteDeadline(time.Now().Add(5 * time.Second))
+	return d.Conn.Close()
+}

@@ -1,0 +1,197 @@
+package ftpd
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"sampan/account"
+	"sampan/fault"
+	"sampan/files"
+	"sampan/ftp"
+)
+
+const sha256Name = "SHA-256" // of the IANA registry "Hash Function Textual Names"
+
+// at resolves a name from the wire against the working directory.
+func (c *conn) at(name string) (files.Path, error) { return files.Parse(c.cwd, name) }
+
+func (c *conn) pwd(string) error {
+	return c.reply(257, ftp.QuotePath(c.cwd.String())+" is the working directory")
+}
+
+func (c *conn) cwdCommand(arg string) error {
+	p, err := c.at(arg)
+	if err != nil {
+		return err
+	}
+	return c.enter(p)
+}
+
+func (c *conn) cdup(string) error { return c.enter(c.cwd.Dir()) }
+
+func (c *conn) enter(p files.Path) error {
+	if err := c.sess.Enter(p); err != nil {
+		return err
+	}
+	c.cwd = p
+	return c.reply(250, "Now in "+p.String())
+}
+
+// mkd answers the absolute path in the form of PWD, which clients parse (RFC 959 appendix II).
+func (c *conn) mkd(arg string) error {
+	p, err := c.at(arg)
+	if err == nil {
+		err = c.sess.Mkdir(p)
+	}
+	if err != nil {
+		return err
+	}
+	return c.reply(257, ftp.QuotePath(p.String())+" is made")
+}
+
+func (c *conn) rmd(arg string) error {
+	p, err := c.at(arg)
+	if err != nil {
+		return err
+	}
+	if i, err := c.sess.Stat(p); err == nil && !i.Mode.IsDir() {
+		return refuse(550, "%s: not a directory; DELE removes files", p)
+	}
+	if err := c.sess.Remove(p); err != nil {
+		return err
+	}
+	return c.reply(250, "Removed")
+}
+
+func (c *conn) dele(arg string) error {
+	p, err := c.at(arg)
+	if err != nil {
+		return err
+	}
+	if i, err := c.sess.Stat(p); err == nil && i.Mode.IsDir() {
+		return refuse(550, "%s: is a directory; RMD removes it", p)
+	}
+	if err := c.sess.Remove(p); err != nil {
+		return err
+	}
+	return c.reply(250, "Removed")
+}
+
+func (c *conn) rnfr(arg string) error {
+	p, err := c.at(arg)
+	if err != nil {
+		return err
+	}
+	if !c.sess.May(p, account.Rename) {
+		return fault.New(fault.Denied, "%s: your account may not do this here", p)
+	}
+	if c.sess.May(p, account.List) { // else only RNTO tells
+		if i, err := c.sess.Stat(p); err != nil {
+			return err
+		} else if i.PartOnly() {
+			return refuse(550, "%s: only a part of an upload is there", p)
+		}
+	}
+	c.from = &p
+	return c.reply(350, "RNTO names the target")
+}
+
+// rnto replaces what has the name, as clients expect that upload under another name first; the session asks for
+// permission to delete then.
+func (c *conn) rnto(arg string) error {
+	from := c.from
+	c.from = nil
+	if from == nil {
+		return refuse(503, "RNFR comes right before RNTO")
+	}
+	to, err := c.at(arg)
+	if err == nil {
+		err = c.sess.Rename(*from, to, true)
+	}
+	if err != nil {
+		return err
+	}
+	return c.reply(250, "Renamed")
+}
+
+// size answers exactly what RETR would send, or nothing: in TYPE A that would take reading the file (RFC 3659
+// section 4).
+func (c *conn) size(arg string) error {
+	p, err := c.at(arg)
+	if err != nil {
+		return err
+	}
+	if c.ascii {
+		return refuse(550, "The size in TYPE A is not known; ask in TYPE I")
+	}
+	i, err := c.sess.Stat(p)
+	switch {
+	case err != nil:
+		return err
+	case i.Mode.IsDir():
+		return refuse(550, "%s: is a directory", p)
+	}
+	return c.reply(213, strconv.FormatInt(i.Size, 10))
+}
+
+func (c *conn) mdtm(arg string) error {
+	p, err := c.at(arg)
+	if err != nil {
+		return err
+	}
+	i, err := c.sess.Stat(p)
+	if err != nil {
+		return err
+	}
+	return c.reply(213, string(ftp.AppendTime(nil, i.ModTime)))
+}
+
+func (c *conn) mfmt(arg string) error {
+	stamp, name, _ := strings.Cut(arg, " ")
+	when, ok := ftp.ParseTime(stamp)
+	if !ok || name == "" {
+		return refuse(501, "Syntax: MFMT YYYYMMDDHHMMSS <path>")
+	}
+	p, err := c.at(name)
+	if err == nil {
+		err = c.sess.Set(p, files.Attr{ModTime: &when})
+	}
+	if err != nil {
+		return err
+	}
+	return c.reply(213, fmt.Sprintf("Modify=%s; %s", ftp.AppendTime(nil, when), name))
+}
+
+// hash answers the SHA-256 of a file, or of the bytes that RANG chose. Both ends of the range are included; of an empty
+// file there is no last byte, and 0-0 stands for it.
+func (c *conn) hash(arg string) error {
+	off, last := c.takeRange()
+	p, err := c.at(arg)
+	if err != nil {
+		return err
+	}
+	n := int64(-1)
+	if last >= 0 {
+		n = last - off + 1
+	} else {
+		i, err := c.sess.Stat(p)
+		if err != nil && fault.KindOf(err) != fault.Denied {
+			return err
+		}
+		last = max(i.Size-1, 0)
+	}
+	sum, err := c.sess.Sum(p, sha256Name, off, n)
+	if err != nil {
+		return err
+	}
+	return c.reply(213, fmt.Sprintf("%s %d-%d %s %s", sha256Name, off, last, hex.EncodeToString(sum), arg))
+}
+
+// takeRange returns what RANG chose, which holds for one command; last is -1 for all.
+func (c *conn) takeRange() (off, last int64) {
+	off, last = c.rangeFrom, c.rangeEnd
+	c.rangeFrom, c.rangeEnd = 0, -1
+	return off, last
+}
