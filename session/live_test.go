@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"net"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -473,18 +475,45 @@ type zeros struct{}
 
 func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
-// onDisk sums the sizes of everything in a home but the ledger.
+// onDisk sums the sizes of everything in a home but the ledger. While others write it is a sum that was reached at one
+// moment: what one walk found and a second still finds was there between them, and until then it only grew. The files
+// are held open meanwhile, so that their numbers are not given to others.
 func onDisk(home string) (sum int64) {
+	first, letGo := walk(home)
+	defer letGo()
+	second, letGo := walk(home)
+	defer letGo()
+	for i, f := range first {
+		same := func(o fs.FileInfo) bool { return os.SameFile(f, o) }
+		if !slices.ContainsFunc(first[:i], same) && slices.ContainsFunc(second, same) {
+			sum += f.Size()
+		}
+	}
+	return sum
+}
+
+// walk opens the regular files of a home but the ledger.
+func walk(home string) (found []fs.FileInfo, letGo func()) {
+	var open []*os.File
 	filepath.WalkDir(home, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() || strings.HasPrefix(path, filepath.Join(home, files.Hidden, "ledger")) {
+			return nil // gone meanwhile, or not counted
+		}
+		f, err := os.Open(path)
+		if err != nil {
 			return nil
 		}
-		if i, err := d.Info(); err == nil {
-			sum += i.Size()
+		open = append(open, f)
+		if i, err := f.Stat(); err == nil {
+			found = append(found, i)
 		}
 		return nil
 	})
-	return sum
+	return found, func() {
+		for _, f := range open {
+			f.Close()
+		}
+	}
 }
 
 // TestPace: fast steps grow, slow ones shrink.
