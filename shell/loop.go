@@ -365,7 +365,7 @@ func help(_ context.Context, t *task, args []word) error {
 	for _, v := range verbs() {
 		fmt.Fprintln(t.Out, "  "+words.Pad(strings.TrimSpace(v.name+" "+v.args), 20)+"  "+t.text(v.short))
 	}
-	t.say(words.M("Names with blanks go into \"quotes\"; Tab completes; -n keeps files that are there."))
+	t.say(words.M("Names with blanks go into \"quotes\"; Tab completes; -n keeps existing files."))
 	return nil
 }
 

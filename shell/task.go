@@ -177,19 +177,6 @@ func (p place) below(name string) (place, error) {
 	return p, err
 }
 
-// address is the place as a URL, or its local name.
-func (p place) address() string {
-	if p.remote == nil {
-		return p.show
-	}
-	u := p.url
-	u.Path = p.path.String()
-	if home := p.remote.Home(); home.Holds(p.path) {
-		u.Path = strings.TrimPrefix(strings.TrimPrefix(p.path.String(), home.String()), "/")
-	}
-	return u.String()
-}
-
 // isDir reports whether a directory is there.
 func (p place) isDir(ctx context.Context) (bool, error) {
 	if p.path.IsRoot() {

@@ -45,7 +45,7 @@ func (v *verb) has(f flagset) bool { return v.flags&f != 0 }
 func verbs() []verb {
 	return []verb{
 		{"ls", "[NAME]", "URL", words.M("list a directory"), 0, []kind{remoteDir}, list},
-		{"cd", "[DIR]", "-", words.M("change the directory; without one, back to where you logged in"), 0, []kind{remoteDir}, changeDir},
+		{"cd", "[DIR]", "-", words.M("change the directory; without one, back home"), 0, []kind{remoteDir}, changeDir},
 		{"pwd", "", "-", words.M("show the directory"), 0, nil, printDir},
 		{"get", "NAME [LOCAL]", "URL [LOCAL]", words.M("download a file; -r a directory"), flagRecursive | flagNoClobber, []kind{remoteName, localName}, get},
 		{"put", "LOCAL [NAME]", "LOCAL URL", words.M("upload a file; -r a directory"), flagRecursive | flagNoClobber, []kind{localName, remoteName}, put},
@@ -66,7 +66,7 @@ func verbs() []verb {
 		{"open", "[URL]", "URL", words.M("log in and open the shell"), 0, nil, open},
 		{"passive", "", "-", words.M("the server opens ports for data (the default)"), 0, nil, passive},
 		{"active", "", "-", words.M("this machine opens ports for data"), 0, nil, active},
-		{"type", "[ascii|binary]", "-", words.M("convert line ends of text files, or keep every byte (the default)"), 0, nil, transferType},
+		{"type", "[ascii|binary]", "-", words.M("convert line ends of text, or keep every byte (default)"), 0, nil, transferType},
 		{"trace", "[on|off]", "-", words.M("show the protocol, passwords masked"), 0, nil, trace},
 		{"lcd", "[DIR]", "-", words.M("change the local directory"), 0, []kind{localDir}, localChangeDir},
 		{"lls", "[NAME]", "-", words.M("list a local directory"), 0, []kind{localDir}, localList},
@@ -104,7 +104,7 @@ func nearest(name string) string {
 		least = 2
 	}
 	for _, v := range verbs() {
-		if d := distance(name, v.name); d < least {
+		if d := distance(name, v.name); d < min(least, len(v.name)) {
 			best, least = v.name, d
 		}
 	}
