@@ -1,0 +1,210 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"sampan/fault"
+)
+
+const (
+	certLife  = 10 * 365 * 24 * time.Hour
+	certRenew = 30 * 24 * time.Hour // renewed when less is left
+)
+
+// certificates is the server's certificate, which a reload may exchange.
+type certificates struct {
+	now atomic.Pointer[tls.Certificate]
+}
+
+// config is the TLS configuration of the listeners.
+func (c *certificates) config() *tls.Config {
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.now.Load(), nil },
+	}
+}
+
+// pin is "sha256:HEX" of the certificate's public key (its SubjectPublicKeyInfo), which stays when it is renewed.
+func (c *certificates) pin() string {
+	sum := sha256.Sum256(c.now.Load().Leaf.RawSubjectPublicKeyInfo)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// load takes the operator's certificate if the settings name one, else the generated one of DATA.
+func (c *certificates) load(dir string, s settings, log *slog.Logger) error {
+	if s.TLSCert != "" {
+		pair, err := tls.LoadX509KeyPair(string(s.TLSCert), string(s.TLSKey))
+		if err != nil {
+			return fault.Wrap(fault.Local, err, "the certificate %s and its key %s cannot be used", s.TLSCert, s.TLSKey)
+		}
+		c.now.Store(&pair)
+		return nil
+	}
+	pair, err := ownCertificate(filepath.Join(dir, "tls"), certNames(string(s.PublicAddress)), time.Now(), log)
+	if err != nil {
+		return err
+	}
+	c.now.Store(pair)
+	return nil
+}
+
+// certNames is what the generated certificate is good for: this machine by all its names and addresses.
+func certNames(public string) (names []string) {
+	names = []string{"localhost", "127.0.0.1", "::1"}
+	if host, err := os.Hostname(); err == nil && host != "" {
+		names = append(names, host)
+	}
+	for _, a := range localAddresses() {
+		names = append(names, a.String())
+	}
+	if public != "" {
+		names = append(names, public)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// localAddresses lists this machine's addresses that others may reach it by.
+func localAddresses() (list []netip.Addr) {
+	all, _ := net.InterfaceAddrs()
+	for _, a := range all {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().IsGlobalUnicast() {
+			list = append(list, p.Addr())
+		}
+	}
+	return list
+}
+
+// ownCertificate returns the self-signed certificate in dir, made when it is missing and renewed when it is near its
+// end or does not name all of names. A renewal keeps the key, and with it every pin, and the subject, so that a copy
+// of an older certificate that a client was given still verifies the new one.
+func ownCertificate(dir string, names []string, now time.Time, log *slog.Logger) (*tls.Certificate, error) {
+	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fault.Wrap(fault.Local, err, "%s cannot be made", dir)
+	}
+	key, err := ownKey(keyFile)
+	if err != nil {
+		return nil, err
+	}
+	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err == nil && covers(pair.Leaf, names, now) {
+		return &pair, nil
+	}
+	der, err := selfSign(key, names, now)
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "the certificate cannot be made")
+	}
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	if err := replaceFile(certFile, block, 0o644); err != nil {
+		return nil, fault.Wrap(fault.Local, err, "%s cannot be written", certFile)
+	}
+	log.Info("certificate made", "file", certFile, "names", names)
+	pair, err = tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, fault.Wrap(fault.Local, err, "%s cannot be read", certFile)
+	}
+	return &pair, nil
+}
+
+// ownKey reads or makes the key. A key that cannot be read is an error: making another one would break every pin.
+func ownKey(file string) (*ecdsa.PrivateKey, error) {
+	old, err := os.ReadFile(file)
+	switch {
+	case err == nil:
+		block, _ := pem.Decode(old)
+		if block == nil {
+			return nil, fault.New(fault.Local, "%s holds no key; remove it to have a new one made (clients that pinned the old one will refuse it)", file)
+		}
+		k, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+		if key, ok := k.(*ecdsa.PrivateKey); ok {
+			return key, nil
+		}
+		return nil, fault.Wrap(fault.Local, err, "%s holds no key; remove it to have a new one made (clients that pinned the old one will refuse it)", file)
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, fault.Wrap(fault.Local, err, "%s cannot be read", file)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "the certificate cannot be made")
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, err, "the certificate cannot be made")
+	}
+	if err := replaceFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+		return nil, fault.Wrap(fault.Local, err, "%s cannot be written", file)
+	}
+	return key, nil
+}
+
+// covers reports whether a certificate is good for all names, for some time to come.
+func covers(leaf *x509.Certificate, names []string, now time.Time) bool {
+	if now.Before(leaf.NotBefore) || now.Add(certRenew).After(leaf.NotAfter) {
+		return false
+	}
+	for _, name := range names {
+		ip := net.ParseIP(name)
+		if ip == nil && !slices.Contains(leaf.DNSNames, name) ||
+			ip != nil && !slices.ContainsFunc(leaf.IPAddresses, ip.Equal) {
+			return false
+		}
+	}
+	return true
+}
+
+// selfSign makes the certificate. It is its own authority, for that is what --cacert and its kin want.
+func selfSign(key *ecdsa.PrivateKey, names []string, now time.Time) ([]byte, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, err
+	}
+	c := &x509.Certificate{
+		SerialNumber:          serial,
+		Subject:               pkix.Name{Organization: []string{"Sampan"}, CommonName: "Sampan " + keyName(key)},
+		NotBefore:             now.Add(-time.Hour),
+		NotAfter:              now.Add(certLife),
+		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+		MaxPathLenZero:        true,
+	}
+	for _, name := range names {
+		if ip := net.ParseIP(name); ip != nil {
+			c.IPAddresses = append(c.IPAddresses, ip)
+		} else {
+			c.DNSNames = append(c.DNSNames, name)
+		}
+	}
+	return x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
+}
+
+// keyName is a short name of a key, so that the certificates of two servers have different subjects.
+func keyName(key *ecdsa.PrivateKey) string {
+	der, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return "key"
+	}
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:4])
+}

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"sampan/account"
+	"sampan/admin"
+	"sampan/fault"
+	"sampan/session"
+)
+
+// Names below DATA. The lock is in lock.go, the certificate in cert.go.
+const (
+	bookFile      = "book.db"
+	homesDir      = "homes"
+	addressesFile = "addresses.json"
+	socketFile    = "admin.sock"
+	socketRecord  = "admin.path" // names the socket where its own place is too long for one
+	passwordFile  = "operator-password"
+)
+
+// patience is how long a command waits for another one that has the lock.
+const patience = 10 * time.Second
+
+// data is an open DATA directory: its lock is held, nobody else writes.
+type data struct {
+	dir  string
+	lock *lock
+	book *account.Book
+	hub  *session.Hub
+}
+
+// makeData makes a DATA directory unless it is there.
+func makeData(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fault.Wrap(fault.Local, err, "%s cannot be made; name another place with --data DIR", dir)
+	}
+	return nil
+}
+
+// needData refuses a directory that is no DATA.
+func needData(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, bookFile)); errors.Is(err, fs.ErrNotExist) {
+		return fault.New(fault.NotExist, "there is no Sampan data in %s; name the place with --data DIR or SAMPAN_DATA", dir)
+	}
+	return nil
+}
+
+// openData opens the book and the hub of a DATA directory whose lock is held; the lock is released if that fails.
+func openData(ctx context.Context, l *lock, dir string, s settings, log *slog.Logger) (*data, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		l.release()
+		return nil, fault.Wrap(fault.Local, err, "%s cannot be used", dir)
+	}
+	book, err := account.Open(ctx, filepath.Join(abs, bookFile), account.Options{
+		Homes:        filepath.Join(abs, homesDir),
+		DefaultQuota: int64(s.DefaultQuota.size),
+		Log:          log,
+		PasswordSet:  forgetPassword(abs, log),
+	})
+	if err != nil {
+		l.release()
+		return nil, err
+	}
+	hub := session.NewHub(session.Config{
+		Book:          book,
+		Strict:        s.Durability.is == "strict",
+		PartAge:       time.Duration(s.PartAge),
+		MaxSessions:   s.MaxSessions.n,
+		MaxPerAddress: s.MaxPerAddress.n,
+		Log:           log,
+	})
+	return &data{dir: abs, lock: l, book: book, hub: hub}, nil
+}
+
+func (d *data) close() error {
+	err := errors.Join(d.hub.Close(), d.book.Close())
+	d.lock.release()
+	return err
+}
+
+// withClient calls f with a client of the operator's API: of the running server if there is one, else of this process,
+// with the book opened under its lock. A command that has the lock is waited for.
+func withClient(ctx context.Context, dir string, s settings, f func(*admin.Client) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errLocked)
+	for {
+		l, err := takeLock(dir)
+		if err == nil {
+			cancel()
+			return inProcess(context.WithoutCancel(ctx), l, dir, s, f)
+		}
+		if !errors.Is(err, errLocked) {
+			cancel()
+			return err
+		}
+		if socket := socketPath(dir); answers(socket) {
+			cancel()
+			return f(admin.NewClient(socket))
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			cancel()
+			if context.Cause(ctx) == errLocked {
+				return fault.New(fault.Busy, "the process with id %s has %s and does not answer", lockHolder(dir), dir)
+			}
+			return ctx.Err()
+		}
+	}
+}
+
+func inProcess(ctx context.Context, l *lock, dir string, s settings, f func(*admin.Client) error) error {
+	d, err := openData(ctx, l, dir, s, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(admin.InProcess(admin.Handler(d.book, d.hub))), d.close())
+}
+
+// answers reports whether a server listens on a socket.
+func answers(socket string) bool {
+	c, err := net.DialTimeout("unix", socket, time.Second)
+	if err != nil {
+		return false
+	}
+	c.Close()
+	return true
+}
+
+// socketPath is where a running server listens for operators.
+func socketPath(dir string) string {
+	if b, err := os.ReadFile(filepath.Join(dir, socketRecord)); err == nil {
+		return strings.TrimSpace(string(b))
+	}
+	return filepath.Join(dir, socketFile)
+}
+
+// maxSocketPath is the longest name that every system takes for a socket.
+const maxSocketPath = 100
+
+// listenAdmin listens on the operator's socket. Where its name in DATA is too long for a socket, a short one in a
+// directory that only its owner can enter is taken and recorded in DATA. stop removes what it made.
+func listenAdmin(dir, runtimeDir string) (l net.Listener, stop func(), err error) {
+	forgetSocket(dir) // of a server that was killed
+	path := filepath.Join(dir, socketFile)
+	if len(path) > maxSocketPath {
+		if runtimeDir == "" {
+			runtimeDir = os.TempDir()
+		}
+		short, err := os.MkdirTemp(runtimeDir, "sampan-")
+		if err != nil {
+			return nil, nil, fault.Wrap(fault.Local, err, "the operator's socket cannot be made")
+		}
+		path = filepath.Join(short, socketFile)
+		if err := os.WriteFile(filepath.Join(dir, socketRecord), []byte(path+"\n"), 0o600); err != nil {
+			os.Remove(short)
+			return nil, nil, fault.Wrap(fault.Local, err, "the operator's socket cannot be made")
+		}
+	}
+	l, err = net.Listen("unix", path)
+	if err == nil {
+		err = os.Chmod(path, 0o600)
+	}
+	if err != nil {
+		forgetSocket(dir)
+		return nil, nil, fault.Wrap(fault.Local, err, "the operator's socket cannot be made")
+	}
+	return l, func() { l.Close(); forgetSocket(dir) }, nil
+}
+
+func forgetSocket(dir string) {
+	if b, err := os.ReadFile(filepath.Join(dir, socketRecord)); err == nil {
+		short := filepath.Dir(strings.TrimSpace(string(b)))
+		if strings.HasPrefix(filepath.Base(short), "sampan-") {
+			os.Remove(filepath.Join(short, socketFile))
+			os.Remove(short)
+		}
+		os.Remove(filepath.Join(dir, socketRecord))
+	}
+	os.Remove(filepath.Join(dir, socketFile))
+}
+
+// writeAddresses publishes where the listeners are, by rename, so that a reader sees all of them or none.
+func writeAddresses(dir string, addresses map[string]string) error {
+	b, err := json.Marshal(addresses)
+	if err == nil {
+		err = replaceFile(filepath.Join(dir, addressesFile), append(b, '\n'), 0o600)
+	}
+	if err != nil {
+		return fault.Wrap(fault.Local, err, "%s cannot be written", addressesFile)
+	}
+	return nil
+}
+
+// replaceFile writes a small file whole, durably and by rename.
+func replaceFile(name string, content []byte, mode fs.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"sampan/admin"
+	"sampan/words"
+)
+
+// answer is what an operator's command tells: json with --json, else what say prints.
+type answer struct {
+	json any
+	say  func()
+}
+
+// done is an answer of one sentence.
+func (e *env) done(json any, text words.Message) answer {
+	return answer{json, func() { e.say(text) }}
+}
+
+// operate makes a row of an operator's command: do gets a client of the API, of the running server or of this process.
+// creates is true where a DATA that does not exist is made.
+func (e *env) operate(row command, creates bool, do func(ctx context.Context, c *admin.Client, args []string) (answer, error)) command {
+	var (
+		place  string
+		asJSON bool
+	)
+	row.group = operatorGroup
+	row.flags = append(row.flags,
+		flag{name: "data", arg: "DIR", to: &place, usage: words.M("where the server keeps everything (SAMPAN_DATA, else ./data)")},
+		flag{name: "json", to: &asJSON, usage: words.M("answer in JSON")},
+	)
+	row.run = func(ctx context.Context, args []string) error {
+		src := sources{flags: map[string]string{}, getenv: e.getenv}
+		if place != "" {
+			src.flags["data"] = place
+		}
+		s, err := src.resolve()
+		if err != nil {
+			return err
+		}
+		dir := string(s.Data)
+		if creates {
+			err = makeData(dir)
+		} else {
+			err = needData(dir)
+		}
+		if err != nil {
+			return err
+		}
+		return withClient(ctx, dir, s, func(c *admin.Client) error {
+			a, err := do(ctx, c, args)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return json.NewEncoder(e.out).Encode(a.json)
+			}
+			a.say()
+			return nil
+		})
+	}
+	return row
+}
+
+// column is the head of one column of a table.
+type column struct {
+	title words.Message
+	right bool // numbers stand at the right
+}
+
+// table prints rows under their heads, with widths as a terminal shows them.
+func (e *env) table(columns []column, rows [][]string) {
+	titles := make([]string, len(columns))
+	for i, c := range columns {
+		titles[i] = e.text(c.title)
+	}
+	all := append([][]string{titles}, rows...)
+	widths := make([]int, len(columns))
+	for _, row := range all {
+		for i := range row {
+			row[i] = words.Escape(row[i])
+			widths[i] = max(widths[i], words.Width(row[i]))
+		}
+	}
+	for _, row := range all {
+		var line strings.Builder
+		for i, cell := range row {
+			if fill := strings.Repeat(" ", widths[i]-words.Width(cell)); columns[i].right {
+				line.WriteString(fill + cell)
+			} else {
+				line.WriteString(cell + fill)
+			}
+			line.WriteString("  ")
+		}
+		fmt.Fprintln(e.out, strings.TrimRight(line.String(), " "))
+	}
+}
