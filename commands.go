@@ -92,8 +92,7 @@ func (e *env) cobra(rows []command) *cobra.Command {
 	root.PersistentFlags().StringVar(lang, "lang", "", "")
 	root.SetFlagErrorFunc(flagError)
 	byCommand := map[*cobra.Command]*command{}
-	for i := range rows {
-		row := &rows[i]
+	for _, row := range parentsFirst(rows) {
 		parent, name := find(root, row.name)
 		c := &cobra.Command{
 			Use: name, Short: e.text(row.short),
@@ -119,6 +118,16 @@ func (e *env) cobra(rows []command) *cobra.Command {
 		e.helpAll(rows)
 	})
 	return root
+}
+
+// parentsFirst orders rows so that "quota" comes before "quota show".
+func parentsFirst(rows []command) []*command {
+	list := make([]*command, len(rows))
+	for i := range rows {
+		list[i] = &rows[i]
+	}
+	slices.SortStableFunc(list, func(a, b *command) int { return strings.Count(a.name, " ") - strings.Count(b.name, " ") })
+	return list
 }
 
 // find returns the command under which the last word of name hangs, and that word.
@@ -175,6 +184,7 @@ func unknownCommand(c *cobra.Command, name string) error {
 	c.SuggestionsMinimumDistance = 2
 	full := strings.TrimPrefix(c.CommandPath()+" "+name, "sampan ")
 	if near := c.SuggestionsFor(name); len(near) > 0 {
+		slices.Sort(near)
 		return fault.New(fault.Syntax, "there is no command %q; did you mean %s?", full, strings.Join(near, ", "))
 	}
 	return fault.New(fault.Syntax, "there is no command %q; sampan help lists them all", full)

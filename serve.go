@@ -149,7 +149,7 @@ type server struct {
 }
 
 // start makes DATA if it is missing, takes its lock and listens. What it began is undone if it fails.
-func start(ctx context.Context, s settings, log *slog.Logger, e *env) (srv *server, err error) {
+func start(ctx context.Context, s settings, log *slog.Logger, e *env) (*server, error) {
 	dir := string(s.Data)
 	if err := makeData(dir); err != nil {
 		return nil, err
@@ -163,24 +163,25 @@ func start(ctx context.Context, s settings, log *slog.Logger, e *env) (srv *serv
 	if err != nil {
 		return nil, err
 	}
-	srv = &server{data: d, settings: s, log: log, addresses: map[string]string{}, failed: make(chan error, 4)}
+	srv := &server{data: d, settings: s, log: log, addresses: map[string]string{}, failed: make(chan error, 4)}
 	srv.undo = append(srv.undo, func() { d.close() })
-	defer func() {
-		if err != nil {
-			srv.undoAll()
-		}
-	}()
-	if srv.password, err = firstOperator(ctx, d, e.getenv("SAMPAN_OPERATOR_PASSWORD_FILE"), isTerminal(e.out), log); err != nil {
-		return nil, err
-	}
-	if err = srv.certs.load(d.dir, s, log); err != nil {
-		return nil, err
-	}
-	if err = srv.listen(e.getenv("XDG_RUNTIME_DIR")); err != nil {
+	if err := srv.begin(ctx, e); err != nil {
+		srv.undoAll()
 		return nil, err
 	}
 	log.Info("serving", "version", versionLine(), "data", d.dir, "addresses", srv.addresses, "pin", srv.certs.pin(), "join", srv.joinCommand())
 	return srv, nil
+}
+
+func (srv *server) begin(ctx context.Context, e *env) (err error) {
+	srv.password, err = firstOperator(ctx, srv.data, e.getenv("SAMPAN_OPERATOR_PASSWORD_FILE"), isTerminal(e.out), srv.log)
+	if err != nil {
+		return err
+	}
+	if err := srv.certs.load(srv.dir, srv.settings, srv.log); err != nil {
+		return err
+	}
+	return srv.listen(e.getenv("XDG_RUNTIME_DIR"))
 }
 
 // lockForServer takes the lock. A command that has it is waited for; another server is named.
