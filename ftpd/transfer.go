@@ -291,7 +291,7 @@ func (c *conn) whole(d dataConn, w files.Want, received int64) error {
 	}
 	c.srv.noteTruncated(a.Name)
 	return refuse(426, "TLS ended without close_notify, as it does when a connection is cut; what came is kept as a part. "+
-		"If your client always ends so, the operator can allow it: sampan user set %s --lenient", a.Name)
+		"If your client always ends so, the operator can allow it: sampan user set %s --lenient on", a.Name)
 }
 
 // noteTruncated tells the operator, from the second time on, about an account whose client may just be careless.
@@ -305,7 +305,7 @@ func (s *Server) noteTruncated(name string) {
 	s.mu.Unlock()
 	if n >= 2 {
 		s.log.Warn("uploads end without close_notify; if the client always ends so, allow it",
-			"account", name, "times", n, "command", "sampan user set "+name+" --lenient")
+			"account", name, "times", n, "command", "sampan user set "+name+" --lenient on")
 	}
 }
 

@@ -1,0 +1,70 @@
+package ftpd
+
+import (
+	"bytes"
+	"net"
+	"testing"
+)
+
+// everyWay runs a test over clear text and over TLS.
+func everyWay(t *testing.T, test func(t *testing.T, h *house, login func(string) *peer)) {
+	t.Run("plain", func(t *testing.T) {
+		t.Parallel()
+		h := newHouse(t)
+		h.add("alice", -1, nil)
+		test(t, h, h.login)
+	})
+	t.Run("tls", func(t *testing.T) {
+		t.Parallel()
+		h := newHouse(t)
+		h.add("alice", -1, nil)
+		test(t, h, h.loginTLS)
+	})
+}
+
+func TestUploadAndDownload(t *testing.T) {
+	t.Parallel()
+	everyWay(t, func(t *testing.T, h *house, login func(string) *peer) {
+		p := login("alice")
+		for _, size := range []int{0, 1, 16<<10 + 1, 3<<20 + 7} {
+			content := noise(size)
+			p.store(226, "STOR a file", content)
+			same(t, "on the disk", h.read("alice", "a file"), content)
+			same(t, "downloaded", p.fetch("RETR a file"), content)
+			if size > 10 {
+				p.cmd(350, "REST 10")
+				same(t, "from 10", p.fetch("RETR a file"), content[10:])
+			}
+		}
+	})
+}
+
+func TestCutUploadIsParkedAndResumed(t *testing.T) {
+	t.Parallel()
+	everyWay(t, func(t *testing.T, h *house, login func(string) *peer) {
+		content := noise(1 << 20)
+		p := login("alice")
+		p.store(226, "STOR f", []byte("old"))
+		nc := p.begin("STOR f")
+		if _, err := nc.Write(content[:300_000]); err != nil {
+			t.Fatal(err)
+		}
+		if tcp, ok := nc.(*net.TCPConn); ok {
+			tcp.SetLinger(0) // a reset; over TLS an end without close_notify
+			eventually(t, "all is received", func() bool { return h.moved() == 300_000 })
+			nc.Close()
+		} else {
+			eventually(t, "all is received", func() bool { return h.moved() == 300_000 })
+			p.closeBeneath(nc)
+		}
+		p.want(426)
+		same(t, "the old file", h.read("alice", "f"), []byte("old"))
+		p.cmd(213, "SIZE f")
+		p.cmd(350, "REST 300000")
+		p.store(226, "STOR f", content[300_000:])
+		same(t, "the whole", h.read("alice", "f"), content)
+		if !bytes.Equal(p.fetch("RETR f"), content) {
+			t.Fatal("downloaded other bytes")
+		}
+	})
+}
