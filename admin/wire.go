@@ -19,7 +19,7 @@ var statuses = map[fault.Kind]int{
 	fault.BadOffset: http.StatusBadRequest, fault.NotDir: http.StatusConflict, fault.IsDir: http.StatusConflict,
 	fault.NotEmpty: http.StatusConflict, fault.Stopped: http.StatusConflict, fault.Mismatch: http.StatusConflict,
 	fault.OverQuota: http.StatusInsufficientStorage, fault.NoSpace: http.StatusInsufficientStorage,
-	fault.Busy: http.StatusServiceUnavailable, fault.TooMany: http.StatusTooManyRequests,
+	fault.Cut: http.StatusBadRequest, fault.Busy: http.StatusServiceUnavailable, fault.TooMany: http.StatusTooManyRequests,
 	fault.Unsupported: http.StatusNotImplemented,
 }
 
