@@ -221,6 +221,13 @@ func (v Via) network() netip.Prefix {
 	return p
 }
 
+// SetLimits changes how many sessions are admitted from now on; who is in stays in.
+func (h *Hub) SetLimits(sessions, perAddress int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.cfg.MaxSessions, h.cfg.MaxPerAddress = sessions, perAddress
+}
+
 // Begin admits a connection. TooMany past the limits, Stopped while draining. ctx ends the session, and so does a
 // Kick; Session.Context tells the protocol.
 func (h *Hub) Begin(ctx context.Context, v Via) (*Session, error) {

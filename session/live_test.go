@@ -351,15 +351,15 @@ func TestTransferOverTCP(t *testing.T) {
 		t.Errorf("received %d, committed %d of %d", n, info.Size, len(content))
 	}
 
-	near, far = tcp(t)
+	out, in := tcp(t)
 	tr, err = s.Get(a, 0)
 	must(t, err)
 	got := make(chan []byte, 1)
-	go func() { b, _ := io.ReadAll(far); got <- b }()
-	_, err = tr.WriteTo(near)
+	go func() { b, _ := io.ReadAll(in); got <- b }()
+	_, err = tr.WriteTo(out)
 	must(t, err)
 	must(t, tr.Close())
-	near.Close()
+	out.Close()
 	if string(<-got) != string(content) {
 		t.Error("what came back differs")
 	}

@@ -10,7 +10,6 @@ var zhAccount = map[string]string{
 	"the password must have at least %d characters":                                                        "密码至少要有 %d 个字符",
 	"the password must have at most %d bytes":                                                              "密码最多 %d 字节",
 	"the password must not hold control characters":                                                        "密码中不能有控制字符",
-	"something went wrong inside; the log says what":                                                       "内部出错，详情见日志",
 	"too many failed log-ins; try again in %d seconds":                                                     "登录失败次数过多，请在 %d 秒后再试",
 	"too many log-ins at once; try again":                                                                  "同时登录的人太多，请再试一次",
 	"the name or the password is wrong":                                                                    "用户名或密码错误",
