@@ -110,7 +110,7 @@ func settingRows() []setting {
 			words.M("the certificate's key in PEM"),
 		},
 		{
-			"default-quota", "SIZE", func(s *settings) field { return &s.DefaultQuota }, true,
+			"default-quota", "SIZE", func(s *settings) field { return &s.DefaultQuota }, false,
 			words.M("quota of new accounts: 10G, 500M, … (none)"),
 		},
 		{
