@@ -271,40 +271,45 @@ func Du(ctx context.Context, s files.Store, p files.Path) (u Usage, last error) 
 // RemoveTree removes p and everything below it; links are removed, never what they point to. each, which may be nil,
 // hears of every entry. What fails does not stop the rest; the error is the last one.
 func RemoveTree(ctx context.Context, s files.Store, p files.Path, each func(files.Path, error)) error {
-	i, err := s.Stat(ctx, p)
+	if each == nil {
+		each = func(files.Path, error) {}
+	}
+	return removeTree(ctx, s, p, each, 0)
+}
+
+// removeTree tries to remove p before it looks inside: so a link to a directory goes, whatever a listing says of it.
+func removeTree(ctx context.Context, s files.Store, p files.Path, each func(files.Path, error), depth int) error {
+	err := errNotTried
+	if !p.IsRoot() {
+		err = s.Remove(ctx, p)
+	}
+	if err != nil && (p.IsRoot() || fault.KindOf(err) == fault.NotEmpty) {
+		if depth > maxDepth {
+			err = fault.New(fault.Stopped, "%s: directories are nested too deep", p.String())
+		} else if err = emptyDir(ctx, s, p, each, depth); err == nil && !p.IsRoot() {
+			err = s.Remove(ctx, p)
+		}
+	}
+	if !p.IsRoot() {
+		each(p, err)
+	}
+	return err
+}
+
+var errNotTried = errors.New("not tried")
+
+func emptyDir(ctx context.Context, s files.Store, p files.Path, each func(files.Path, error), depth int) error {
+	entries, last, err := list(ctx, s, p)
 	if err != nil {
 		return err
 	}
-	return removeTree(ctx, s, i, each, 0)
-}
-
-func removeTree(ctx context.Context, s files.Store, i files.Info, each func(files.Path, error), depth int) (last error) {
-	if i.Mode.IsDir() && i.Mode&fs.ModeSymlink == 0 {
-		entries, odd, err := list(ctx, s, i.Path)
-		if depth > maxDepth {
-			entries, err = nil, fault.New(fault.Stopped, "%s: directories are nested too deep", i.Path.String())
-		}
-		if last = odd; err != nil {
+	for _, e := range entries {
+		if err := removeTree(ctx, s, e.Path, each, depth+1); err != nil {
 			last = err
 		}
-		for _, e := range entries {
-			if err := removeTree(ctx, s, e, each, depth+1); err != nil {
-				last = err
-			}
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-		}
-		if last != nil && each != nil && (err != nil || odd != nil) {
-			each(i.Path, last)
-		}
-		if last != nil {
-			return last
+		if err := ctx.Err(); err != nil {
+			return err
 		}
 	}
-	err := s.Remove(ctx, i.Path)
-	if each != nil {
-		each(i.Path, err)
-	}
-	return err
+	return last
 }
