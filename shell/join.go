@@ -154,6 +154,7 @@ func (t *task) await(ctx context.Context, u client.URL, r request, password stri
 	})
 	if errors.Is(err, context.Canceled) {
 		t.warn(words.M("The request stays. Ask how it stands with: %s", "sampan join --status "+r.Server))
+		return saidError{err}
 	}
 	if err != nil {
 		return err
@@ -262,7 +263,7 @@ func (t *task) server(ctx context.Context, said string) (client.URL, error) {
 
 // Menu is what starts without a command: log in, register, or quit. It deals with ^C itself and tells about failures.
 func Menu(ctx context.Context, e *Env, o Options) error {
-	t := &task{Env: e, Options: o, lines: newLines()}
+	t := &task{Env: e, Options: o, lines: newLines(), menu: true}
 	defer t.lines.close()
 	for {
 		fmt.Fprintln(t.Out)

@@ -20,12 +20,19 @@ func size(n int64) string {
 
 // span writes a duration for the eye: "0.3 s", "12 s", "3:05", "1:02:03".
 func span(d time.Duration) string {
-	s := int64(d.Round(time.Second) / time.Second)
-	switch {
+	switch s := d.Round(time.Second); {
 	case d < 10*time.Second:
 		return fmt.Sprintf("%.1f s", d.Seconds())
-	case s < 60:
-		return fmt.Sprintf("%d s", s)
+	case s < time.Minute:
+		return fmt.Sprintf("%d s", s/time.Second)
+	}
+	return clock(d)
+}
+
+// clock writes a duration as "0:05", "3:05", "1:02:03".
+func clock(d time.Duration) string {
+	s := int64(d.Round(time.Second) / time.Second)
+	switch {
 	case s < 3600:
 		return fmt.Sprintf("%d:%02d", s/60, s%60)
 	case s < 100*3600:
@@ -45,6 +52,8 @@ func rate(n int64, d time.Duration) int64 {
 // A meter tells how a copy goes: a bar where Err is a terminal, events in JSON, else nothing until a file is there.
 type meter struct {
 	t     *task
+	src   place
+	dst   place
 	now   func() time.Time
 	bar   bool
 	drawn bool
@@ -61,9 +70,9 @@ type sample struct {
 // memory is how far back the rate looks.
 const memory = 4 * time.Second
 
-func (t *task) meter() *meter {
+func (t *task) meter(src, dst place) *meter {
 	_, tty := terminal(t.Err)
-	return &meter{t: t, now: time.Now, bar: tty && !t.JSON}
+	return &meter{t: t, src: src, dst: dst, now: time.Now, bar: tty && !t.JSON}
 }
 
 // progress takes one look at the running copy.
@@ -91,12 +100,12 @@ func (m *meter) progress(p client.Progress) {
 	switch {
 	case m.t.JSON:
 		m.t.event(map[string]any{
-			"event": "progress", "phase": p.Phase.String(), "from": p.From.String(), "to": p.To.String(),
+			"event": "progress", "phase": p.Phase.String(), "from": m.src.name(p.From), "to": m.dst.name(p.To),
 			"done": p.Done, "size": p.Size, "resumed": p.Resumed,
 		})
 	case m.bar:
 		m.drawn = true
-		fmt.Fprint(m.t.Err, "\r\x1b[K"+m.line(columns(m.t.Err)-1))
+		fmt.Fprint(m.t.Err, "\r\x1b[K"+m.line(columns(m.t.Err)-3))
 	}
 }
 
@@ -168,7 +177,7 @@ func (m *meter) figures() string {
 		what = size(speed) + "/s"
 	}
 	if p.Size > p.Done && speed > 0 && p.Phase == client.Moving {
-		eta = m.t.text(words.M("ETA %s", span(time.Duration(float64(p.Size-p.Done)/float64(speed)*1e9).Round(time.Second))))
+		eta = m.t.text(words.M("ETA %s", clock(time.Duration(float64(p.Size-p.Done)/float64(speed)*1e9))))
 	}
 	return fmt.Sprintf(" %s %15s %9s %11s", percent, amount, fit(what, max(9, words.Width(what))), eta)
 }
@@ -192,7 +201,7 @@ func (m *meter) done(r client.Result, err error) {
 	m.clear()
 	if m.t.JSON {
 		e := map[string]any{
-			"event": "file", "from": r.From.String(), "to": r.To.String(), "size": r.Size, "bytes": r.Bytes,
+			"event": "file", "from": m.src.name(r.From), "to": m.dst.name(r.To), "size": r.Size, "bytes": r.Bytes,
 			"resumed": r.Resumed, "restarted": r.Restarted, "skipped": r.Skipped, "kept": r.Kept,
 			"sha256": r.Sum, "verified": r.Verified, "seconds": r.Took.Seconds(),
 		}
@@ -221,7 +230,7 @@ func (t *task) outcome(r client.Result) []string {
 		pieces = append(pieces, t.text(words.M("%s: skipped, an equal file of %s is there", name, size(r.Size))))
 	} else {
 		done := t.text(words.M("%s: %s in %s", name, size(r.Size), span(r.Took)))
-		if v := rate(r.Bytes, r.Took); v >= 0 {
+		if v := rate(r.Bytes, r.Took); v > 0 {
 			done += t.text(words.M(" (%s/s)", size(v)))
 		}
 		pieces = append(pieces, done)

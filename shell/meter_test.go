@@ -63,7 +63,7 @@ func TestBarTellsRateAndETA(t *testing.T) {
 		m.progress(p)
 	}
 	line := m.line(80)
-	for _, want := range []string{"big.bin", " 35%", "70 MB/200 MB", "10 MB/s", "ETA 13 s", "[===", ">"} {
+	for _, want := range []string{"big.bin", " 35%", "70 MB/200 MB", "10 MB/s", "ETA 0:13", "[===", ">"} {
 		if !strings.Contains(line, want) {
 			t.Errorf("%q is not in %q", want, line)
 		}
@@ -123,11 +123,15 @@ func TestPipedFileIsOneLine(t *testing.T) {
 	}
 }
 
+// noRemote marks a place as one on a server.
+type noRemote struct{ client.Remote }
+
 func TestJSONIsOneObjectALine(t *testing.T) {
 	t.Parallel()
 	var out, errs bytes.Buffer
 	m, now := clockMeter(&Env{Out: &out, Err: &errs})
 	m.t.JSON = true
+	m.dst.remote = noRemote{}
 	p := client.Progress{From: mustPath(t, "a\x1b"), To: mustPath(t, "文件"), Phase: client.Moving, Size: 10}
 	for range 30 {
 		m.progress(p)

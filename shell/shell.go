@@ -69,5 +69,13 @@ func (e *Env) warn(m words.Message) { e.sayTo(e.Err, m) }
 
 func (e *Env) sayTo(w io.Writer, m words.Message) { fmt.Fprintln(w, e.text(m)) }
 
+// saidError is an error that the person knows of already.
+type saidError struct{ error }
+
+func (s saidError) Unwrap() error { return s.error }
+
 // told reports whether the person knows of err already.
-func told(err error) bool { return errors.Is(err, ErrSome) || errors.Is(err, errQuit) }
+func told(err error) bool {
+	var said saidError
+	return errors.Is(err, ErrSome) || errors.Is(err, errQuit) || errors.As(err, &said)
+}

@@ -20,6 +20,7 @@ type task struct {
 	lines  *lines                  // connections, kept between the lines of a shell
 	at     *site                   // where the shell is; nil in a command
 	prompt *task                   // the shell's own, of which a line works with a copy; nil in a command
+	menu   bool                    // it was chosen from the menu
 	seen   map[string][]files.Info // directories that Tab listed since the last line
 }
 
@@ -177,6 +178,14 @@ func (p place) below(name string) (place, error) {
 	return p, err
 }
 
+// name is how the person would write q, which is p or lies below it.
+func (p place) name(q files.Path) string {
+	if p.remote != nil || !p.path.Holds(q) {
+		return q.String()
+	}
+	return filepath.Join(p.show, filepath.FromSlash(strings.TrimPrefix(q.String(), p.path.String())))
+}
+
 // isDir reports whether a directory is there.
 func (p place) isDir(ctx context.Context) (bool, error) {
 	if p.path.IsRoot() {
@@ -230,7 +239,7 @@ func (t *task) fail(err error) {
 	case told(err):
 	case t.JSON:
 		t.event(map[string]any{"event": "error", "kind": errorKind(err), "message": t.text(fault.Say(err))})
-	case t.at == nil:
+	case t.prompt == nil && !t.menu:
 		fmt.Fprintln(t.Err, "sampan: "+t.explain(err))
 	default:
 		fmt.Fprintln(t.Err, t.explain(err))

@@ -12,7 +12,7 @@ import (
 
 // copyTo copies src to dst and tells how it goes.
 func (t *task) copyTo(ctx context.Context, src, dst place) error {
-	m := t.meter()
+	m := t.meter(src, dst)
 	defer m.clear()
 	o := client.CopyOptions{NoClobber: t.NoClobber, Progress: m.progress, Say: m.remark}
 	if t.Recursive {
@@ -29,6 +29,7 @@ func (t *task) copyTo(ctx context.Context, src, dst place) error {
 		}
 	case errors.Is(err, context.Canceled):
 		m.remark(words.M("interrupted; what came is kept, and the same command continues it"))
+		return saidError{err}
 	}
 	return err
 }
@@ -42,7 +43,7 @@ func (t *task) copyTree(ctx context.Context, m *meter, src, dst place, o client.
 			"bytes": sum.Bytes, "seconds": sum.Took.Seconds(),
 		})
 	} else if sum.Files+sum.Dirs+sum.Failed != 1 {
-		t.say(words.M("%d files, %d directories: %s in %s; %d skipped, %d failed",
+		t.say(words.M("files: %d, directories: %d, %s in %s; skipped: %d, failed: %d",
 			sum.Files, sum.Dirs, size(sum.Bytes), span(sum.Took), sum.Skipped, sum.Failed))
 	}
 	if sum.Failed > 0 && !errors.Is(err, context.Canceled) {

@@ -280,7 +280,7 @@ func diskUse(ctx context.Context, t *task, args []word) error {
 		if t.JSON {
 			return t.object(map[string]any{"path": p.path.String(), "bytes": u.Bytes, "files": u.Files, "dirs": u.Dirs})
 		}
-		t.say(words.M("%s: %s in %d files and %d directories (%d bytes)", p.path.String(), size(u.Bytes), u.Files, u.Dirs, u.Bytes))
+		t.say(words.M("%s: %s (%d bytes); files: %d, directories: %d", p.path.String(), size(u.Bytes), u.Bytes, u.Files, u.Dirs))
 		return nil
 	})
 }
