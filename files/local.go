@@ -276,7 +276,7 @@ func (l *Local) mayCreate(p Path, w Want) error {
 	defer h.mu.Unlock()
 	part := h.parts[owned{l.owner, p}]
 	if w.From > 0 && !w.Part && part != nil {
-		return fault.New(fault.Busy, "%s: a part of %d bytes is parked under that name; continue it at that offset, or start again from 0", p, part.size)
+		return parkedThere(p, part.size)
 	}
 	need := w.Size
 	if w.Part {

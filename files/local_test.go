@@ -1,48 +1,49 @@
-package files
+package files_test
 
 import (
-	"io"
-	"os"
 	"testing"
+
+	"sampan/files"
+	"sampan/files/filestest"
 )
 
-func TestSmoke(t *testing.T) {
-	dir := t.TempDir()
-	h, err := OpenHome(dir, Options{Strict: true, Quota: 100})
+const all = filestest.Kinds | filestest.Parts | filestest.Owners | filestest.Quota | filestest.Sums | filestest.Random |
+	filestest.Modes | filestest.Fresh
+
+func openHome(t *testing.T, dir string, o files.Options) *files.Home {
+	t.Helper()
+	h, err := files.OpenHome(dir, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := h.As("a")
-	ctx := t.Context()
-	p, _ := Parse(Root, "x")
-	u, err := l.Create(ctx, p, Want{Size: -1})
-	if err != nil {
-		t.Fatal(err)
+	t.Cleanup(func() {
+		if err := h.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return h
+}
+
+func TestLocal(t *testing.T) {
+	t.Parallel()
+	for name, strict := range map[string]bool{"strict": true, "fast": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			filestest.Run(t, func(t *testing.T) filestest.Rig {
+				dir := t.TempDir()
+				h := openHome(t, dir, files.Options{Strict: strict, Quota: -1})
+				return filestest.Rig{
+					Store: h.As("alice"), Other: h.As("bob"), SetQuota: h.SetQuota, Dir: dir, Can: all | filestest.Disk,
+				}
+			})
+		})
 	}
-	io.WriteString(u, "hello")
-	i, err := u.Commit(ctx, nil)
-	t.Log(i, err)
-	u, err = l.Create(ctx, p, Want{Size: -1})
-	io.WriteString(u, "hello w")
-	t.Log(u.Close())
-	t.Log(l.Stat(ctx, p))
-	t.Log(l.Part(ctx, p))
-	sp, _ := h.Space(ctx)
-	t.Log(sp)
-	os.Mkdir(dir+"/d", 0o755)
-	os.WriteFile(dir+"/d/f", nil, 0o644)
-	os.Symlink("d", dir+"/ld")
-	os.Symlink("/etc", dir+"/le")
-	q, _ := Parse(Root, "ld")
-	for i, err := range l.List(ctx, q) {
-		t.Log(i, err)
-	}
-	for i, err := range l.List(ctx, Root) {
-		t.Log(i, err)
-	}
-	q, _ = Parse(Root, "le/passwd")
-	t.Log(l.Stat(ctx, q))
-	t.Log(h.Close())
-	b, _ := os.ReadFile(dir + "/.sampan/ledger")
-	t.Log(string(b))
+}
+
+func TestMem(t *testing.T) {
+	t.Parallel()
+	filestest.Run(t, func(t *testing.T) filestest.Rig {
+		m := files.NewMem(-1)
+		return filestest.Rig{Store: m.As("alice"), Other: m.As("bob"), SetQuota: m.SetQuota, Can: all}
+	})
 }

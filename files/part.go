@@ -143,9 +143,9 @@ func (h *Home) resume(k owned, size int64) (*entry, *os.File, error) {
 	if e == nil || e.size != size {
 		h.mu.Unlock()
 		if e == nil {
-			return nil, nil, fault.New(fault.NotExist, "%s: nothing is parked under that name", k.path)
+			return nil, nil, noPart(k.path)
 		}
-		return nil, nil, fault.New(fault.BadOffset, "%s: the part has %d bytes, not %d", k.path, e.size, size)
+		return nil, nil, notPart(k.path, e.size, size)
 	}
 	delete(h.parts, k)
 	h.mu.Unlock()
@@ -177,7 +177,7 @@ func (l *Local) Part(ctx context.Context, p Path) (PartInfo, error) {
 	e := l.home.parts[owned{l.owner, p}]
 	l.home.mu.Unlock()
 	if e == nil {
-		return PartInfo{}, fault.New(fault.NotExist, "%s: nothing is parked under that name", p)
+		return PartInfo{}, noPart(p)
 	}
 	f, err := l.home.openOwn(l.home.part, e)
 	if err != nil {
@@ -199,7 +199,21 @@ func (l *Local) DropPart(ctx context.Context, p Path) error {
 	defer l.home.leave()
 	e := l.home.takePart(owned{l.owner, p})
 	if e == nil {
-		return fault.New(fault.NotExist, "%s: nothing is parked under that name", p)
+		return noPart(p)
 	}
 	return classify(l.home.discard(l.home.part, e), p)
 }
+
+func noPart(p Path) error {
+	return fault.New(fault.NotExist, "%s: nothing is parked under that name", p)
+}
+
+func notPart(p Path, size, asked int64) error {
+	return fault.New(fault.BadOffset, "%s: the part has %d bytes, not %d", p, size, asked)
+}
+
+func parkedThere(p Path, size int64) error {
+	return fault.New(fault.Busy, "%s: a part of %d bytes is parked under that name; continue it at that offset, or start again from 0", p, size)
+}
+
+func badOffset(off int64) error { return fault.New(fault.BadOffset, "%d is no offset", off) }

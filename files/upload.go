@@ -170,7 +170,7 @@ func (u *upload) unreserve() {
 // WriteAt writes b at off; bytes of a gap that it leaves count as written.
 func (u *upload) WriteAt(b []byte, off int64) (int, error) {
 	if off < 0 || off+int64(len(b)) < off {
-		return 0, fault.New(fault.BadOffset, "%d is no offset", off)
+		return 0, badOffset(off)
 	}
 	if len(b) == 0 {
 		return 0, nil

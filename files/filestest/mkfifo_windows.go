@@ -1,0 +1,5 @@
+package filestest
+
+import "errors"
+
+func mkfifo(string) error { return errors.ErrUnsupported }
