@@ -118,7 +118,7 @@ func ownCertificate(dir string, names []string, now time.Time, log *slog.Logger)
 	if err := replaceFile(certFile, block, 0o644); err != nil {
 		return nil, fault.Wrap(fault.Local, err, "%s cannot be written", certFile)
 	}
-	log.Info("certificate made", "file", certFile, "names", names)
+	log.Info("certificate made", "file", certFile)
 	pair, err = tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
 		return nil, fault.Wrap(fault.Local, err, "%s cannot be read", certFile)

@@ -72,6 +72,9 @@ func serve(ctx context.Context, e *env, src sources) error {
 	if srv.password != "" {
 		e.say(words.M("The first operator is %q with the password %s\nKeep it: it is shown this once. `sampan user passwd %[1]s` sets another.", operatorName, srv.password))
 	}
+	if screen == nil {
+		log.Info("serving", "version", versionLine(), "data", srv.dir, "addresses", srv.addresses, "pin", srv.certs.pin(), "join", srv.joinCommand())
+	}
 	left, clear := srv.show(ctx, screen)
 	defer clear()
 	for {
@@ -169,7 +172,6 @@ func start(ctx context.Context, s settings, log *slog.Logger, e *env) (*server, 
 		srv.undoAll()
 		return nil, err
 	}
-	log.Info("serving", "version", versionLine(), "data", d.dir, "addresses", srv.addresses, "pin", srv.certs.pin(), "join", srv.joinCommand())
 	return srv, nil
 }
 
