@@ -38,7 +38,7 @@ func Join(ctx context.Context, e *Env, o Options, url string, j JoinOptions) err
 }
 
 func (t *task) join(ctx context.Context, url string, j JoinOptions) error {
-	u, err := t.server(ctx, url)
+	u, err := t.server(ctx, url, false)
 	if err != nil {
 		return err
 	}
@@ -227,13 +227,18 @@ func (t *task) spin(ctx context.Context, m words.Message) (stop func()) {
 	}
 }
 
-// server is the server that a person means: what was said, else asked for with the last one as the answer of Enter.
-func (t *task) server(ctx context.Context, said string) (client.URL, error) {
+// server is the server that a person means: what was said, else asked for with the last one, or the last log-in, as the
+// answer of Enter.
+func (t *task) server(ctx context.Context, said string, login bool) (client.URL, error) {
 	for {
 		if said == "" {
 			s, err := t.load()
 			if err != nil {
 				t.warn(fault.Say(err))
+			}
+			if u, err := client.ParseURL(s.Last); err == nil && !login {
+				u.User = ""
+				s.Last = u.String()
 			}
 			q := words.M("Server, as in ftp://host or just its name:")
 			if s.Last != "" {
@@ -305,7 +310,7 @@ func (t *task) choose(ctx context.Context, choice string) error {
 
 // logIn asks where and as whom, and runs the shell.
 func (t *task) logIn(ctx context.Context) error {
-	u, err := t.server(ctx, "")
+	u, err := t.server(ctx, "", true)
 	if err != nil {
 		return err
 	}

@@ -176,7 +176,8 @@ func (t *task) trust(ctx context.Context, c client.Certificate) (bool, error) {
 		return false, fault.New(fault.Untrusted, "the certificate of %s is unknown: %s; compare it with what the operator says and add --pin %s, or --yes to accept it unseen", c.Host, c.SHA256, c.SHA256)
 	}
 	t.warn(words.M("The certificate of %s is unknown here.", c.Host))
-	t.warn(words.M("Its fingerprint is %s", c.SHA256))
+	t.warn(words.M("Its fingerprint is"))
+	fmt.Fprintln(t.Err, "  "+words.Escape(c.SHA256))
 	t.warn(words.M("Compare it with what the operator says; whoever sits in between would show another one."))
 	for {
 		a, err := t.ask(ctx, words.M("Accept it and remember it? y or n:"), false)
