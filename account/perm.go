@@ -13,8 +13,8 @@ const (
 	ChangeDir Perm = 1 << iota // e: CWD, CDUP
 	List                       // l: LIST NLST MLSD MLST STAT SIZE MDTM
 	Read                       // r: RETR, HASH
-	Append                     // a: APPE, and REST above 0 before STOR
-	Delete                     // d: DELE, RMD, and a rename or upload that replaces
+	Append                     // a: APPE, and REST above 0 before STOR; inside the file, where old bytes go, Write as well
+	Delete                     // d: DELE, RMD, and a rename that replaces; an upload that replaces needs Write alone
 	Rename                     // f: RNFR, RNTO
 	MakeDir                    // m: MKD
 	Write                      // w: STOR, STOU

@@ -1,9 +1,11 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -54,12 +56,6 @@ type home struct {
 
 // NewHub returns a Hub over an open Book.
 func NewHub(c Config) *Hub {
-	if c.MaxSessions == 0 {
-		c.MaxSessions = 1000
-	}
-	if c.MaxPerAddress == 0 {
-		c.MaxPerAddress = 50
-	}
 	if c.Stall == 0 {
 		c.Stall = 5 * time.Minute
 	}
@@ -76,6 +72,7 @@ func NewHub(c Config) *Hub {
 		stop:     stop, stopped: make(chan struct{}),
 	}
 	h.left.L = &h.mu
+	h.SetLimits(c.MaxSessions, c.MaxPerAddress)
 	go h.care(ctx)
 	return h
 }
@@ -98,7 +95,9 @@ func (h *Hub) care(ctx context.Context) {
 				h.recheck()
 			}
 		case <-hour.C:
-			h.expire(ctx)
+			for dir, home := range h.opened() {
+				h.expire(ctx, dir, home)
+			}
 		}
 	}
 }
@@ -112,13 +111,12 @@ func (h *Hub) recheck() {
 	}
 }
 
-func (h *Hub) expire(ctx context.Context) {
-	for _, home := range h.opened() {
-		if n, err := home.Expire(ctx); err != nil {
-			h.log.Warn("parts could not be expired", "error", err)
-		} else if n > 0 {
-			h.log.Info("parts expired", "count", n)
-		}
+// expire removes the parts of a home that nobody resumed.
+func (h *Hub) expire(ctx context.Context, dir string, home *files.Home) {
+	if n, err := home.Expire(ctx); err != nil {
+		h.log.Warn("parts could not be expired", "home", dir, "error", err)
+	} else if n > 0 {
+		h.log.Info("parts expired", "home", dir, "count", n)
 	}
 }
 
@@ -138,18 +136,15 @@ func (h *Hub) allLocked() []*Session {
 	return list
 }
 
-// opened returns the homes that are open.
-func (h *Hub) opened() []*files.Home {
+// opened returns the homes that are open, by directory.
+func (h *Hub) opened() map[string]*files.Home {
 	h.mu.Lock()
-	entries := make([]*home, 0, len(h.homes))
-	for _, e := range h.homes {
-		entries = append(entries, e)
-	}
+	entries := maps.Clone(h.homes)
 	h.mu.Unlock()
-	var list []*files.Home
-	for _, e := range entries {
+	list := map[string]*files.Home{}
+	for dir, e := range entries {
 		if home, err := e.open(); err == nil {
-			list = append(list, home)
+			list[dir] = home
 		}
 	}
 	return list
@@ -183,9 +178,13 @@ func (h *Hub) Home(a account.Account) (*files.Home, error) {
 	e := h.homes[dir]
 	if e == nil {
 		e = &home{open: sync.OnceValues(func() (*files.Home, error) {
-			return files.OpenHome(dir, files.Options{
+			opened, err := files.OpenHome(dir, files.Options{
 				Strict: h.cfg.Strict, PartAge: h.cfg.PartAge, Quota: a.Quota, Log: h.log,
 			})
+			if err == nil {
+				h.expire(context.Background(), dir, opened)
+			}
+			return opened, err
 		})}
 		h.homes[dir] = e
 	}
@@ -221,11 +220,12 @@ func (v Via) network() netip.Prefix {
 	return p
 }
 
-// SetLimits changes how many sessions are admitted from now on; who is in stays in.
+// SetLimits changes Config.MaxSessions and MaxPerAddress from now on; who is in stays in.
 func (h *Hub) SetLimits(sessions, perAddress int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.cfg.MaxSessions, h.cfg.MaxPerAddress = sessions, perAddress
+	h.cfg.MaxSessions = cmp.Or(sessions, 1000)
+	h.cfg.MaxPerAddress = cmp.Or(perAddress, 50)
 }
 
 // Begin admits a connection. TooMany past the limits, Stopped while draining. ctx ends the session, and so does a

@@ -539,3 +539,34 @@ func TestHomeThatCannotBeOpenedIsTriedAgain(t *testing.T) {
 	must(t, os.Mkdir(a.Home, 0o700))
 	must(t, put(h.in("alice"), p(t, "/a"), "a", whole))
 }
+
+// TestSetLimits: a reload admits by the new numbers, and 0 is the default as in Config.
+func TestSetLimits(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, Config{MaxSessions: 1})
+	h.begin()
+	_, err := h.hub.Begin(context.Background(), Via{Remote: from})
+	wantKind(t, "past the limit", err, fault.TooMany)
+	h.hub.SetLimits(0, 2)
+	h.begin()
+	_, err = h.hub.Begin(context.Background(), Via{Remote: from})
+	wantKind(t, "past the new limit", err, fault.TooMany)
+}
+
+// TestPartsExpireWhenAHomeIsOpened: a server that is started seldom does not keep parts for ever.
+func TestPartsExpireWhenAHomeIsOpened(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, Config{})
+	h.add("alice", account.Unlimited, "")
+	s := h.in("alice")
+	park(t, s, p(t, "/a"), "half")
+	s.End()
+	must(t, h.hub.Close())
+	h.hub = NewHub(Config{Book: h.book, PartAge: time.Nanosecond})
+	s = h.in("alice")
+	_, err := s.Part(p(t, "/a"))
+	wantKind(t, "an old part", err, fault.NotExist)
+	if space, err := s.Space(); err != nil || space.Used != 0 {
+		t.Errorf("space: %+v, %v", space, err)
+	}
+}

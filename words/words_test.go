@@ -61,3 +61,18 @@ func TestMessage(t *testing.T) {
 		t.Error("IsZero")
 	}
 }
+
+func FuzzParse(f *testing.F) {
+	for _, tag := range []string{"zh_CN.UTF-8", "en-GB", "C", "", "zh@pinyin", "中文", "._-@"} {
+		f.Add(tag)
+	}
+	f.Fuzz(func(t *testing.T, tag string) {
+		l, ok := Parse(tag)
+		if !ok && l != English {
+			t.Errorf("Parse(%q) = %v, %v", tag, l, ok)
+		}
+		if again, ok2 := Parse(tag + ".UTF-8"); again != l || ok2 != ok {
+			t.Errorf("Parse(%q) depends on the encoding", tag)
+		}
+	})
+}
