@@ -278,6 +278,11 @@ func TestHomes(t *testing.T) {
 	if one, _ := b.Get(ctx, "one"); one.Quota != 2000 {
 		t.Errorf("a shared home has two quotas: %d", one.Quota)
 	}
+	if q, err := b.Quota(ctx, shared); err != nil || q != 2000 {
+		t.Errorf("quota %d, %v", q, err)
+	}
+	_, err := b.Quota(ctx, dir)
+	wantKind(t, err, fault.NotExist)
 	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -314,7 +319,7 @@ func TestHomes(t *testing.T) {
 	}
 	add(t, b, NewAccount{Name: "four", Home: shared + "2"})
 	bad := int64(-2)
-	_, err := b.Add(ctx, NewAccount{Name: "five", Password: "correct horse", Quota: &bad})
+	_, err = b.Add(ctx, NewAccount{Name: "five", Password: "correct horse", Quota: &bad})
 	wantKind(t, err, fault.Syntax)
 	_, err = b.Update(ctx, "four", Change{Quota: &bad})
 	wantKind(t, err, fault.Syntax)

@@ -129,10 +129,20 @@ func TestVerifiedPasswordExpires(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		v := newVerified()
-		v.add("ann", "stored", "pw")
+		ann := row{folded: "ann", password: "stored"}
+		v.add(ann, "pw", 1)
 		time.Sleep(verifiedFor - time.Second)
-		if !v.has("ann", "stored", "pw") {
+		v.add(ann, "pw", 2) // which is no new proof
+		if _, ok := v.lookup("ann", "pw", 2); !ok || !v.has("ann", "stored", "pw") {
 			t.Error("forgotten early")
+		}
+		for _, c := range []struct {
+			name, pw string
+			version  uint64
+		}{{"ann", "pw", 1}, {"ann", "pw", 3}, {"ann", "Pw", 2}, {"bob", "pw", 2}} {
+			if _, ok := v.lookup(c.name, c.pw, c.version); ok {
+				t.Errorf("%v is remembered", c)
+			}
 		}
 		for _, c := range [][3]string{{"ann", "stored", "Pw"}, {"ann", "other", "pw"}, {"bob", "stored", "pw"}} {
 			if v.has(c[0], c[1], c[2]) {
@@ -144,7 +154,7 @@ func TestVerifiedPasswordExpires(t *testing.T) {
 			t.Error("remembered too long")
 		}
 		for i := range 3 * maxVerified {
-			v.add(fmt.Sprint(i), "stored", "pw")
+			v.add(row{folded: fmt.Sprint(i), password: "stored"}, "pw", 1)
 		}
 		if len(v.m) > maxVerified {
 			t.Errorf("%d remembered", len(v.m))

@@ -92,6 +92,16 @@ func (b *Book) settle(ctx context.Context, tx *sql.Tx, folded, dir string, quota
 	return dir, err
 }
 
+// Quota returns the quota of a home as it is now, given as Account.Home names it. NotExist if nobody has that home.
+func (b *Book) Quota(ctx context.Context, home string) (int64, error) {
+	var quota int64
+	err := b.r.QueryRowContext(ctx, `SELECT quota FROM homes WHERE dir = $1`, home).Scan(&quota)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, fault.New(fault.NotExist, "no account has the home %s", home)
+	}
+	return quota, bookError(err)
+}
+
 // amongOthers refuses a dir that holds or lies in somebody else's home; one that is somebody's home is returned as
 // the book writes it.
 func amongOthers(ctx context.Context, tx *sql.Tx, folded, dir string) (string, error) {

@@ -25,6 +25,8 @@ type verified struct {
 type proof struct {
 	sum   [sha256.Size]byte
 	until time.Time
+	r     row    // the account that it proved
+	asOf  uint64 // the Book's version at that time
 }
 
 func newVerified() *verified {
@@ -42,22 +44,40 @@ func (v *verified) sum(stored, pw string) (out [sha256.Size]byte) {
 	return out
 }
 
-func (v *verified) has(folded, stored, pw string) bool {
-	sum := v.sum(stored, pw)
+// lookup returns the account that pw proves, if nothing in the book changed since: then nobody need ask it.
+func (v *verified) lookup(folded, pw string, version uint64) (row, bool) {
 	v.mu.Lock()
-	defer v.mu.Unlock()
 	p, ok := v.m[folded]
-	return ok && time.Now().Before(p.until) && hmac.Equal(p.sum[:], sum[:])
+	v.mu.Unlock()
+	return p.r, ok && p.asOf == version && v.matches(p, p.r.password, pw)
 }
 
-func (v *verified) add(folded, stored, pw string) {
-	p := proof{v.sum(stored, pw), time.Now().Add(verifiedFor)}
+// has reports whether pw was right for the stored form.
+func (v *verified) has(folded, stored, pw string) bool {
+	v.mu.Lock()
+	p, ok := v.m[folded]
+	v.mu.Unlock()
+	return ok && v.matches(p, stored, pw)
+}
+
+func (v *verified) matches(p proof, stored, pw string) bool {
+	sum := v.sum(stored, pw)
+	return time.Now().Before(p.until) && hmac.Equal(p.sum[:], sum[:])
+}
+
+// add remembers that pw proved r, as the book said in that version. How long that holds counts from the last time that
+// argon2id was asked.
+func (v *verified) add(r row, pw string, version uint64) {
+	p := proof{v.sum(r.password, pw), time.Now().Add(verifiedFor), r, version}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if len(v.m) >= maxVerified {
 		clear(v.m)
 	}
-	v.m[folded] = p
+	if old, ok := v.m[r.folded]; ok && old.sum == p.sum && time.Now().Before(old.until) {
+		p.until = old.until
+	}
+	v.m[r.folded] = p
 }
 
 func (v *verified) drop(folded string) {

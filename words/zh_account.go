@@ -28,6 +28,7 @@ var zhAccount = map[string]string{
 	"%s cannot be a home: it holds the home of %s":                                                         "%s 不能作主目录：其中包含 %s 的主目录",
 	"%s cannot be a home: it lies in the home of %s":                                                       "%s 不能作主目录：它位于 %s 的主目录之内",
 	"%s already holds files; name it as the home to give them to this account, or name another":            "%s 中已有文件；要把它们交给这个帐户，请明确指定它为主目录，否则请另选一个",
+	"no account has the home %s":                                                                           "没有帐户使用主目录 %s",
 	"%s cannot be made a home":                                                                             "%s 无法建成主目录",
 	"a note is text of at most %d bytes":                                                                   "附言是最多 %d 字节的文本",
 	"too many requests wait for the operator; try again later":                                             "等待管理员处理的申请太多，请稍后再试",
