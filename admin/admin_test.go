@@ -305,6 +305,30 @@ func TestChangesReachTheRunning(t *testing.T) {
 	})
 }
 
+// A log-in that began before a change of the quota and ends after it does not bring the old quota back.
+func TestStaleAccountKeepsTheNewQuota(t *testing.T) {
+	both(t, func(t *testing.T, h *house, c *Client) {
+		ctx := t.Context()
+		if _, err := c.AddUser(ctx, NewUser{Name: "ann", Password: "correct horse", Quota: ptr(int64(100))}); err != nil {
+			t.Fatal(err)
+		}
+		stale, err := h.book.Get(ctx, "ann")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.UpdateUser(ctx, "ann", UserChange{Quota: ptr(int64(5))}); err != nil {
+			t.Fatal(err)
+		}
+		home, err := h.hub.Home(stale)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if space, err := home.Space(ctx); err != nil || space.Quota != 5 {
+			t.Errorf("%+v, %v", space, err)
+		}
+	})
+}
+
 func TestSessions(t *testing.T) {
 	both(t, func(t *testing.T, h *house, c *Client) {
 		ctx := t.Context()

@@ -51,7 +51,8 @@ type Hub struct {
 
 // A home is opened once and then shared.
 type home struct {
-	open func() (*files.Home, error)
+	open  func() (*files.Home, error)
+	quota sync.Mutex // held from asking the Book for the quota until it is set
 }
 
 // NewHub returns a Hub over an open Book.
@@ -167,7 +168,8 @@ func (h *Hub) Close() error {
 	return errors.Join(errs...)
 }
 
-// Home opens (or shares) the home of an account, with its current quota.
+// Home opens (or shares) the home of an account, with the quota that the Book says now: the account in hand may be
+// older than a change, as it is after a log-in that took its time.
 func (h *Hub) Home(a account.Account) (*files.Home, error) {
 	dir := filepath.Clean(a.Home)
 	h.mu.Lock()
@@ -198,7 +200,13 @@ func (h *Hub) Home(a account.Account) (*files.Home, error) {
 		h.mu.Unlock()
 		return nil, err
 	}
-	opened.SetQuota(a.Quota)
+	e.quota.Lock()
+	defer e.quota.Unlock()
+	quota, err := h.book.Quota(context.Background(), a.Home)
+	if err != nil {
+		return nil, err
+	}
+	opened.SetQuota(quota)
 	return opened, nil
 }
 
