@@ -311,7 +311,7 @@ func commands(e *env) []command {
 		[]command{serveCommand(e)},
 		userCommands(e), requestCommands(e), quotaCommands(e), liveCommands(e),
 		clientCommands(e),
-		[]command{{
+		[]command{demoCommand(e), {
 			name: "version", group: otherGroup, short: words.M("print the version"),
 			run: func(context.Context, []string) error {
 				_, err := fmt.Fprintln(e.out, versionLine())
