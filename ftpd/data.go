@@ -162,7 +162,8 @@ func (c *conn) eprt(arg string) error {
 }
 
 // callBack agrees to connect to the client. Any other address would make the server a tool against third parties, and
-// the low ports are services (RFC 2577 sections 3 and 4).
+// the low ports are services (RFC 2577 sections 3 and 4). The unspecified address, which lftp names over IPv6, means
+// the client itself.
 func (c *conn) callBack(verb string, to netip.AddrPort, err error) error {
 	switch {
 	case errors.Is(err, ftp.ErrFamily):
@@ -171,7 +172,7 @@ func (c *conn) callBack(verb string, to netip.AddrPort, err error) error {
 		return refuse(501, "Syntax: %s", c.srv.verbs[verb].usage())
 	case c.onlyEPSV:
 		return refuse(503, "EPSV ALL was sent: only EPSV from now on")
-	case to.Addr().Unmap() != c.peer().WithZone(""):
+	case to.Addr().Unmap() != c.peer().WithZone("") && !to.Addr().IsUnspecified():
 		return refuse(504, "Data connections go to your own address only")
 	case to.Port() < 1024:
 		return refuse(504, "Data connections do not go to ports below 1024")

@@ -111,7 +111,6 @@ type fleet struct {
 	t       testing.TB
 	s       *server
 	writers []*writer
-	next    uint64 // seed of the next piece
 
 	mu    sync.Mutex
 	acked int

@@ -62,7 +62,7 @@ var foreigners = []foreign{
 func lftp(r route, j job) (string, []string) {
 	q := func(s string) string { return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"` }
 	scheme := "ftp"
-	script := "set net:max-retries 1; set net:timeout 60; set cmd:fail-exit yes; set ftp:use-mdtm no;"
+	script := "set net:max-retries 1; set net:timeout 60; set cmd:fail-exit yes; set xfer:clobber yes; set ftp:use-mdtm no;"
 	switch r.security {
 	case "plain":
 		script += "set ftp:ssl-allow no;"
@@ -133,6 +133,16 @@ func escapeURL(s string) string {
 	return b.String()
 }
 
+func oldCurl(t *testing.T) bool {
+	t.Helper()
+	var major int
+	out := runIn(t, t.TempDir(), "", "curl", "--version").out
+	if _, err := fmt.Sscanf(out, "curl %d.", &major); err != nil {
+		t.Fatalf("%v: %q", err, out)
+	}
+	return major < 8
+}
+
 func ftplib(r route, j job) (string, []string) {
 	script, err := filepath.Abs("testdata/ftp_client.py")
 	if err != nil {
@@ -153,7 +163,8 @@ func ncftp(r route, j job) (string, []string) {
 	case "put":
 		return "", with("ncftpput", "-V", "-C", r.host, j.local, j.remote)
 	case "resume-put":
-		return "", with("ncftpput", "-V", "-z", "-C", r.host, j.local, j.remote)
+		// Without -s ncftpput sends the whole file behind what is there: its sendfile begins at 0.
+		return "", with("ncftpput", "-V", "-z", "-s", "-C", r.host, j.local, j.remote)
 	case "get":
 		return "", with("ncftpget", "-V", "-Z", "-C", r.host, j.remote, j.local)
 	case "resume-get":
@@ -215,6 +226,10 @@ func TestForeignClients(t *testing.T) {
 			}
 			for _, security := range f.security {
 				for _, mode := range []string{"passive", "active"} {
+					if f.name == "curl" && security != "plain" && mode == "active" && oldCurl(t) {
+						t.Logf("this curl sends clear text on active data connections under TLS (mended in its 8.0)")
+						continue
+					}
 					t.Run(strings.Join([]string{f.name, security, mode, family}, " "), func(t *testing.T) {
 						t.Parallel()
 						visit(t, servers[family], f, security, mode)
