@@ -444,7 +444,7 @@ func TestErrorsKeepKindAndSentence(t *testing.T) {
 	both(t, func(t *testing.T, h *house, c *Client) {
 		_, err := c.User(t.Context(), "nobody")
 		say := fault.Say(err)
-		if say.In(words.English) != `there is no account named "nobody"` || say.In(words.Chinese) != `没有名为 "nobody" 的帐户` {
+		if say.In(words.English) != `there is no account named "nobody"` || say.In(words.Chinese) != `没有名为 "nobody" 的账户` {
 			t.Errorf("%q, %q", say.In(words.English), say.In(words.Chinese))
 		}
 		_, err = c.AddUser(t.Context(), NewUser{Name: "ann", Password: "short"})
