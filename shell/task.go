@@ -264,10 +264,23 @@ func (t *task) explain(err error) string {
 		}
 		return text
 	}
-	if f.Err != nil && (f.Kind == fault.Internal || f.Kind == fault.Local || f.Kind == fault.Unreachable) {
-		text += " (" + words.Escape(f.Err.Error()) + ")"
+	if f.Err != nil && (f.Kind == fault.Internal || f.Kind == fault.Local) {
+		if cause := words.Escape(innermost(f.Err).Error()); !strings.Contains(text, cause) {
+			text += " (" + cause + ")"
+		}
 	}
 	return text
+}
+
+// innermost is where a chain of errors begins.
+func innermost(err error) error {
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err
+		}
+		err = next
+	}
 }
 
 // expand returns the places of words: patterns of the shell, and of URLs where patterns are wanted, become all that
@@ -285,21 +298,20 @@ func (t *task) expand(ctx context.Context, args []word, local bool) ([]place, er
 }
 
 func (t *task) expandOne(ctx context.Context, w word, local bool) ([]place, error) {
-	pattern := w.glob
+	pattern, base := w.glob, ""
 	if !local && isURL(w.text) {
-		u, glob, err := globURL(w.text)
-		if err != nil {
+		var err error
+		if base, pattern, err = globURL(w.text); err != nil {
 			return nil, err
 		}
-		w.text, pattern = u, glob
 	}
 	if pattern == "" {
 		p, err := t.placeOf(ctx, w.text, local)
 		return []place{p}, err
 	}
 	literal, rest := cutPattern(pattern)
-	if !local && isURL(w.text) {
-		literal = w.text + literalURL(literal)
+	if base != "" {
+		literal = base + literalURL(literal)
 	} else if literal == "" {
 		literal = "."
 	}

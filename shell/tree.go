@@ -136,12 +136,12 @@ func move(ctx context.Context, t *task, args []word) error {
 	if err != nil {
 		return err
 	}
+	if to, err := client.ParseURL(args[1].text); err == nil && login(to) != login(src.url) {
+		return fault.New(fault.Unsupported, "mv works within one server and log-in; use cp, then rm")
+	}
 	dst, err := t.remotePlace(ctx, args[1].text, false)
 	if err != nil {
 		return err
-	}
-	if src.remote != dst.remote {
-		return fault.New(fault.Unsupported, "mv works within one server and log-in; use cp, then rm")
 	}
 	if dst, err = target(ctx, dst, baseName(src)); err != nil {
 		return err
