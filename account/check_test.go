@@ -427,8 +427,8 @@ func TestLoginStormIsBoundedInMemory(t *testing.T) {
 	wg.Wait()
 	close(stop)
 	<-done
-	// What runs, as much again as garbage, and the storm's own little things.
-	limit := uint64(runtime.GOMAXPROCS(0))*3*newMemory<<10 + 16<<20
+	// What runs, some times that as garbage, and the storm's own little things; all at once would be 5.7 GB.
+	limit := uint64(runtime.GOMAXPROCS(0))*4*newMemory<<10 + 16<<20
 	t.Logf("%d were answered, %d gave up; %d MiB more at the peak", wrong.Load(), gaveUp.Load(), (peak-before)>>20)
 	if peak-before > limit || wrong.Load() == 0 {
 		t.Errorf("the heap grew by %d MiB, want at most %d; %d answered", (peak-before)>>20, limit>>20, wrong.Load())

@@ -72,7 +72,7 @@ func (h phc) String() string {
 // parsePHC reads what String writes, within the bounds.
 func parsePHC(s string) (phc, error) {
 	bad := func(why string) (phc, error) {
-		return phc{}, fault.Wrap(fault.Internal, fmt.Errorf("stored password: %s", why), "something went wrong inside; the log says what")
+		return phc{}, tampered(fmt.Errorf("stored password: %s", why))
 	}
 	if len(s) > 512 {
 		return bad("too long")

@@ -49,7 +49,7 @@ func (b *Book) load(ctx context.Context, q querier, cond string, args ...any) ([
 		}
 		if n := len(out); n == 0 || out[n-1].folded != r.folded {
 			if r.State, err = ParseState(state); err != nil {
-				return nil, err
+				return nil, tampered(err)
 			}
 			r.Created, r.LastSeen = fromMicros(created), b.pen.lastSeen(r.folded, fromMicros(seen))
 			r.Grants = []Grant{}
@@ -58,13 +58,18 @@ func (b *Book) load(ctx context.Context, q querier, cond string, args ...any) ([
 		if under.Valid {
 			g, err := parseGrant(under.String, perms.String)
 			if err != nil {
-				return nil, err
+				return nil, tampered(err)
 			}
 			last := &out[len(out)-1]
 			last.Grants = append(last.Grants, g)
 		}
 	}
 	return out, bookError(rows.Err())
+}
+
+// tampered is the error for what the book cannot have written itself: not a mistake of whoever asks.
+func tampered(err error) error {
+	return fault.Wrap(fault.Internal, err, "something went wrong inside; the log says what")
 }
 
 func parseGrant(under, perms string) (g Grant, err error) {

@@ -172,10 +172,13 @@ func (b *Book) Answer(ctx context.Context, t Ticket) (Answer, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return Answer{}, fault.New(fault.NotExist, "no request has that ticket, or it has expired; ask again")
 	}
-	if err == nil {
-		a.State, err = ParseState(state)
+	if err != nil {
+		return Answer{}, bookError(err)
 	}
-	return a, bookError(err)
+	if a.State, err = ParseState(state); err != nil {
+		return Answer{}, tampered(err)
+	}
+	return a, nil
 }
 
 // Requests lists what is undecided, oldest first.
