@@ -102,7 +102,7 @@ type name struct {
 	name  string
 	is    content   // as it was acknowledged
 	maybe []content // what an unanswered command may have made of it
-	sent  content   // of the last upload that was cut: a part must be a head of it
+	sent  []content // of the uploads that were cut since: a part must be a head of one
 }
 
 // fleet is writers that upload, overwrite, append, resume, rename and delete while their server is cut off, again
@@ -230,7 +230,7 @@ func (w *writer) put(conn *wire, n *name, off int64, c content) bool {
 	}
 	err := conn.put("STOR "+n.name, off, src)
 	if err != nil {
-		n.sent = c
+		n.sent = append(n.sent, c)
 	}
 	return w.settle(n, err, c)
 }
@@ -243,40 +243,39 @@ func (w *writer) append(conn *wire, n *name) bool {
 	want := append(append(content{}, n.is...), more)
 	err := conn.put("APPE "+n.name, 0, more.reader())
 	if err != nil && codeOf(err) == 0 {
-		n.sent = want
+		n.sent = append(n.sent, want)
 	}
 	return w.settle(n, err, want)
 }
 
-// resume continues a cut upload after the server's proof of what it has.
+// resume continues a cut upload after the server's proof of what it has: a head of something that was sent.
 func (w *writer) resume(conn *wire, n *name) bool {
-	size, ok := w.part(conn, n)
-	if !ok {
+	text, err := conn.cmd(213, "SITE PART "+n.name)
+	switch codeOf(err) {
+	case 550:
 		n.sent = nil
 		return true
+	case 450: // the connection that was cut is not over yet
+		return true
 	}
-	return w.put(conn, n, size, n.sent)
-}
-
-// part asks for the part of n and proves that it is a head of what was sent.
-func (w *writer) part(conn *wire, n *name) (size int64, ok bool) {
-	text, err := conn.cmd(213, "SITE PART "+n.name)
 	if err != nil {
-		return 0, false
+		return false
 	}
 	size, sum, err := parsePart(text)
 	if err != nil {
 		w.f.t.Error(err)
-		return 0, false
+		return false
 	}
-	if size > n.sent.size() || n.sent.sum(size) != sum {
-		w.f.t.Errorf("%s: the part of %d bytes is no head of what was sent (%v)", n.name, size, n.sent)
-		return 0, false
+	for _, c := range n.sent {
+		if size <= c.size() && c.sum(size) == sum {
+			w.f.mu.Lock()
+			w.f.parts++
+			w.f.mu.Unlock()
+			return w.put(conn, n, size, c)
+		}
 	}
-	w.f.mu.Lock()
-	w.f.parts++
-	w.f.mu.Unlock()
-	return size, true
+	w.f.t.Errorf("%s: the part of %d bytes is no head of what was sent (%v)", n.name, size, n.sent)
+	return false
 }
 
 // parsePart reads "213 SIZE SHA-256 HEX PATH".
