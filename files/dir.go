@@ -63,6 +63,15 @@ func (d *dir) open(name string, flags int) (*os.File, error) {
 	return d.own.OpenFile(name, flags, 0o644)
 }
 
+// truncate cuts name, in one of our own directories, to n bytes.
+func (d *dir) truncate(name string, n int64) error {
+	f, err := d.open(name, os.O_RDWR)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Truncate(n), f.Close())
+}
+
 func (d *dir) close() {
 	d.f.Close()
 	if d.own != nil {

@@ -26,6 +26,7 @@ type Options struct {
 // What it keeps under HOME/.sampan is told in ledger.go. Locks are taken in the order life, leader, ledger, mu.
 type Home struct {
 	opts        Options
+	boot        string // see bootID
 	root        *os.Root
 	top         *dir // the home
 	stage, part *dir
@@ -145,7 +146,7 @@ func (h *Home) checkpoint(clean bool) error {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		s := state{
-			boot: bootID(), strict: h.opts.Strict, clean: clean, published: max(h.published, 0), next: h.next,
+			boot: h.boot, strict: h.opts.Strict, clean: clean, published: h.published, next: h.next,
 			entries: h.entries,
 		}
 		return s.encode()

@@ -65,7 +65,7 @@ func seal(buf []byte, body string) []byte {
 }
 
 func (s *state) encode() []byte {
-	buf := seal(nil, fmt.Sprintf("C %d %q %t %t %d %d", ledgerVersion, s.boot, s.strict, s.clean, s.published, s.next))
+	buf := seal(nil, fmt.Sprintf("C %d %q %t %t %d %d", ledgerVersion, s.boot, s.strict, s.clean, max(s.published, 0), s.next))
 	for id, e := range s.entries {
 		buf = sealEntry(buf, id, e)
 	}

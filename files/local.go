@@ -161,9 +161,7 @@ func (l *Local) entry(d *dir, e fs.DirEntry) (Info, bool) {
 		return Info{}, false
 	}
 	i := n.info(p)
-	if n.mode.IsRegular() {
-		i.Part = l.partOf(p)
-	}
+	i.Part = l.partOf(p)
 	return i, true
 }
 
@@ -269,11 +267,15 @@ func (l *Local) mayCreate(p Path, w Want) error {
 		return fault.New(fault.IsDir, "%s: is a directory", p)
 	case err == nil && (w.New || n.mode&fs.ModeIrregular != 0):
 		return taken(p)
-	case w.From < 0:
+	}
+	if w.From < 0 {
 		return beyond(p, w.From, n.counts())
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if w.New && h.fresh[p] != nil {
+		return taken(p)
+	}
 	part := h.parts[owned{l.owner, p}]
 	if w.From > 0 && !w.Part && part != nil {
 		return parkedThere(p, part.size)

@@ -522,6 +522,15 @@ func (u *memUpload) WriteAt(b []byte, off int64) (int, error) {
 	return u.put(b, off)
 }
 
+// ReadFrom appends what src has; what was granted and is not needed is given back.
+func (u *memUpload) ReadFrom(src io.Reader) (int64, error) {
+	n, err := copyBuffered(struct{ io.Writer }{u}, src)
+	u.m.tree.mu.Lock()
+	defer u.m.tree.mu.Unlock()
+	u.giveBack()
+	return n, err
+}
+
 func (u *memUpload) put(b []byte, off int64) (int, error) {
 	if len(b) == 0 && !u.over {
 		return 0, nil
@@ -550,12 +559,17 @@ func (u *memUpload) Size() int64 {
 	return u.filled.whole()
 }
 
-// end gives back what was granted and takes the upload off the lists. The lock is held.
-func (u *memUpload) end() {
+func (u *memUpload) giveBack() {
 	t := u.m.tree
 	t.used -= u.granted
 	t.slack -= u.granted
 	u.granted = 0
+}
+
+// end gives back what was granted and takes the upload off the lists. The lock is held.
+func (u *memUpload) end() {
+	t := u.m.tree
+	u.giveBack()
 	u.over = true
 	delete(t.live, u)
 	if t.fresh[u.path] == u {

@@ -25,9 +25,9 @@ var (
 // OpenHome opens the home at dir, making the directory if it is missing. A home that was never opened before and is
 // not empty is counted once. What a crash left (intents, stages) is put right: afterwards Used is exact, and what
 // uploads had received is parked for their owners.
-func OpenHome(dir string, o Options) (*Home, error) { return openHome(dir, o, nil) }
+func OpenHome(dir string, o Options) (*Home, error) { return openHome(dir, o, bootID(), nil) }
 
-func openHome(dir string, o Options, hook func(string) error) (_ *Home, err error) {
+func openHome(dir string, o Options, boot string, hook func(string) error) (_ *Home, err error) {
 	if o.PartAge == 0 {
 		o.PartAge = 24 * time.Hour
 	}
@@ -35,7 +35,7 @@ func openHome(dir string, o Options, hook func(string) error) (_ *Home, err erro
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	h := &Home{
-		opts: o, quota: o.Quota, hook: hook,
+		opts: o, boot: boot, quota: o.Quota, hook: hook,
 		entries: map[uint64]*entry{}, parts: map[owned]*entry{}, fresh: map[Path]*entry{},
 	}
 	h.ledger.step = h.step
@@ -120,13 +120,19 @@ func (h *Home) readLedger() ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// recover brings the home to a state that the ledger can start from anew.
+// recover brings the home to a state that the ledger can start from anew. It may be cut itself, at any step.
 func (h *Home) recover(s *state) error {
-	boot := bootID()
-	sameBoot := boot != "" && s.boot == boot
+	sameBoot := h.boot != "" && s.boot == h.boot
+	recount := !s.ok || s.hole || !sameBoot && !s.clean && !s.strict
 	for _, i := range s.open {
 		if h.didHappen(i) {
 			s.happened(i)
+		}
+	}
+	if len(s.open) > 0 && !recount {
+		// What was decided by looking at stages is written down before these are touched.
+		if err := h.ledger.rewrite(s.encode, h.opts.Strict); err != nil {
+			return err
 		}
 	}
 	if err := h.adopt(s, sameBoot); err != nil {
@@ -136,7 +142,7 @@ func (h *Home) recover(s *state) error {
 	for _, e := range h.parts {
 		h.used += e.size
 	}
-	if !s.ok || s.hole || h.published < 0 || !sameBoot && !s.clean && !s.strict {
+	if recount || h.published < 0 {
 		n, err := h.count(context.Background(), Root)
 		if err != nil {
 			return err
@@ -193,7 +199,7 @@ func (h *Home) adopt(s *state, alive bool) error {
 	for _, e := range found {
 		if old := h.parts[e.key()]; old != nil {
 			delete(h.entries, old.id)
-			if err := h.part.unlink(old.name(), false); err != nil {
+			if err := h.stepped("sweep", true, func() error { return h.part.unlink(old.name(), false) }); err != nil {
 				return err
 			}
 		}
@@ -211,32 +217,21 @@ func (h *Home) adoptOne(s *state, from *dir, name string, alive bool) (*entry, e
 	id, err := strconv.ParseUint(name, 10, 64)
 	e := s.entries[id]
 	if err != nil || e == nil || !n.mode.IsRegular() || strconv.FormatUint(id, 10) != name {
-		return nil, from.unlink(name, n.mode.IsDir())
+		return nil, h.stepped("sweep", true, func() error { return from.unlink(name, n.mode.IsDir()) })
 	}
 	keep := n.size
 	if !alive || e.random && from == h.stage {
 		keep = min(keep, e.synced)
 	}
 	if keep == 0 {
-		return nil, from.unlink(name, false)
+		return nil, h.stepped("sweep", true, func() error { return from.unlink(name, false) })
 	}
-	if keep < n.size {
-		f, err := from.open(name, os.O_RDWR)
-		if err != nil {
-			return nil, err
-		}
-		err = f.Truncate(keep)
-		if cerr := f.Close(); err == nil {
-			err = cerr
-		}
-		if err != nil {
-			return nil, err
-		}
+	err = h.stepped("cut", keep < n.size, func() error { return from.truncate(name, keep) })
+	if err == nil {
+		err = h.stepped("park", from == h.stage, func() error { return move(h.stage, name, h.part, name, true) })
 	}
-	if from == h.stage {
-		if err := move(h.stage, name, h.part, name, true); err != nil {
-			return nil, err
-		}
+	if err != nil {
+		return nil, err
 	}
 	e.random, e.size, e.synced = false, keep, min(e.synced, keep)
 	e.time = time.Unix(0, n.mtime)

@@ -115,8 +115,9 @@ func (u *upload) Write(b []byte) (int, error) {
 }
 
 // ReadFrom appends what src has until EOF, or as much as an *io.LimitedReader says. The kernel moves the bytes where it
-// can: from sockets and files.
+// can: from sockets and files. What was granted and is not needed in the end is given back.
 func (u *upload) ReadFrom(src io.Reader) (done int64, err error) {
+	defer u.unreserve()
 	limited, _ := src.(*io.LimitedReader)
 	if limited != nil {
 		src = limited.R
@@ -145,7 +146,6 @@ func (u *upload) ReadFrom(src io.Reader) (done int64, err error) {
 			limited.N -= m
 		}
 		if err != nil || m < n {
-			u.unreserve()
 			return done, err
 		}
 	}
