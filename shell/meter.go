@@ -1,7 +1,9 @@
 package shell
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -199,6 +201,9 @@ func (m *meter) remark(w words.Message) {
 // done tells how a file ended.
 func (m *meter) done(r client.Result, err error) {
 	m.clear()
+	if errors.Is(err, context.Canceled) {
+		return // told once, for all
+	}
 	if m.t.JSON {
 		e := map[string]any{
 			"event": "file", "from": m.src.name(r.From), "to": m.dst.name(r.To), "size": r.Size, "bytes": r.Bytes,

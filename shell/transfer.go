@@ -15,27 +15,34 @@ func (t *task) copyTo(ctx context.Context, src, dst place) error {
 	m := t.meter(src, dst)
 	defer m.clear()
 	o := client.CopyOptions{NoClobber: t.NoClobber, Progress: m.progress, Say: m.remark}
+	var err error
 	if t.Recursive {
-		return t.copyTree(ctx, m, src, dst, o)
+		err = t.copyTree(ctx, m, o)
+	} else {
+		err = t.copyFile(ctx, m, o)
 	}
-	r, err := client.Copy(ctx, src.store, src.path, dst.store, dst.path, o)
-	switch {
-	case err == nil:
-		m.done(r, nil)
-	case fault.KindOf(err) == fault.IsDir:
-		i, serr := src.store.Stat(ctx, src.path)
-		if serr == nil && i.Mode.IsDir() {
-			return fault.New(fault.IsDir, "%s is a directory; add -r to copy it with everything in it", src.show)
-		}
-	case errors.Is(err, context.Canceled):
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		m.remark(words.M("interrupted; what came is kept, and the same command continues it"))
 		return saidError{err}
 	}
 	return err
 }
 
-func (t *task) copyTree(ctx context.Context, m *meter, src, dst place, o client.CopyOptions) error {
-	sum, err := client.CopyTree(ctx, src.store, src.path, dst.store, dst.path, o, m.done)
+func (t *task) copyFile(ctx context.Context, m *meter, o client.CopyOptions) error {
+	r, err := client.Copy(ctx, m.src.store, m.src.path, m.dst.store, m.dst.path, o)
+	switch {
+	case err == nil:
+		m.done(r, nil)
+	case fault.KindOf(err) == fault.IsDir:
+		if dir, _ := m.src.isDir(ctx); dir {
+			return fault.New(fault.IsDir, "%s is a directory; add -r to copy it with everything in it", m.src.show)
+		}
+	}
+	return err
+}
+
+func (t *task) copyTree(ctx context.Context, m *meter, o client.CopyOptions) error {
+	sum, err := client.CopyTree(ctx, m.src.store, m.src.path, m.dst.store, m.dst.path, o, m.done)
 	m.clear()
 	if t.JSON {
 		t.event(map[string]any{
@@ -63,7 +70,18 @@ func baseName(p place) string {
 	return "root"
 }
 
+// onePlace refuses a pattern where one name is wanted.
+func onePlace(w word, many string) error {
+	if w.glob != "" {
+		return fault.New(fault.Syntax, "%s is a pattern: %s takes those, or put the name into quotes", w.text, many)
+	}
+	return nil
+}
+
 func get(ctx context.Context, t *task, args []word) error {
+	if err := onePlace(args[0], "mget"); err != nil {
+		return err
+	}
 	src, err := t.remotePlace(ctx, args[0].text, false)
 	if err != nil {
 		return err
@@ -87,6 +105,9 @@ func (t *task) download(ctx context.Context, src place, local string) error {
 }
 
 func put(ctx context.Context, t *task, args []word) error {
+	if err := onePlace(args[0], "mput"); err != nil {
+		return err
+	}
 	src, err := t.localPlace(args[0].text)
 	if err != nil {
 		return err

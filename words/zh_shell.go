@@ -82,6 +82,7 @@ var zhShell = map[string]string{
 	"%s cannot be written, so nothing can be remembered":                "无法写入 %s，因此什么也记不住",
 	"%s: no such directory; make it first, or leave the slash out":      "%s：没有这个目录；请先创建它，或去掉末尾的斜杠",
 	"%s: nothing matches":                                               "%s：没有匹配项",
+	"%s is a pattern: %s takes those, or put the name into quotes":      "%s 是通配模式：请用 %s，或把名称放进引号",
 	"%s is a directory; add -r to copy it with everything in it":        "%s 是目录；加上 -r 可连同其中内容一起复制",
 	"interrupted; what came is kept, and the same command continues it": "已中断；已传的部分保留，再次执行同一命令即可续传",
 	"files: %d, directories: %d, %s in %s; skipped: %d, failed: %d":     "文件 %d 个，目录 %d 个，%s，用时 %s；跳过 %d 个，失败 %d 个",
