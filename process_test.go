@@ -220,6 +220,10 @@ func TestDrain(t *testing.T) {
 	if err != nil || !bytes.Equal(got, content) {
 		t.Errorf("the file has %d bytes, want %d (%v)", len(got), len(content), err)
 	}
+	// The record of a whole transfer once said "cut" when the session ended right behind it.
+	if said := sampan(t, "", "log", "--json", "--data", p.data); !strings.Contains(said, `"size":300000`) || !strings.Contains(said, `"result":"ok"`) {
+		t.Errorf("the record says %s", said)
+	}
 }
 
 // TestSecondTermCuts: a second SIGTERM ends at once; what came is parked, and goes on at the next start.

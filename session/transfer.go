@@ -35,13 +35,14 @@ type Transfer struct {
 	settled atomic.Bool  // all bytes are there: Commit is at work, and nobody takes over
 	meter   meter
 
-	mu     sync.Mutex    // held by what works on the ends
-	up     files.Upload  // of a put
-	src    io.ReadCloser // of a get
-	err    error         // the first failure
-	whole  bool          // the source ended well
-	ended  bool
-	closed chan struct{}
+	mu        sync.Mutex    // held by what works on the ends
+	up        files.Upload  // of a put
+	src       io.ReadCloser // of a get
+	err       error         // the first failure
+	whole     bool          // the source ended well
+	published int64         // size of what Commit published
+	ended     bool
+	closed    chan struct{}
 }
 
 // transfer begins a Transfer whose ends the caller sets before it is enlisted.
@@ -277,7 +278,7 @@ func (t *Transfer) Commit(sure func() error) (files.Info, error) {
 		}
 		return files.Info{}, t.fail(err)
 	}
-	t.info, t.size = info, info.Size
+	t.info = info
 	return info, nil
 }
 
@@ -293,8 +294,9 @@ func (t *Transfer) Close() error {
 	size := t.size
 	var err error
 	if t.up != nil {
-		if !t.settled.Load() || t.err != nil {
-			size = t.up.Size()
+		size = t.published
+		if size = t.up.Size(); t.complete() {
+			size = t.info.Size
 		}
 		err = t.up.Close()
 	} else {
@@ -307,10 +309,16 @@ func (t *Transfer) Close() error {
 	return err
 }
 
-// record writes what became of the transfer. t.mu is held.
+// complete reports whether all of it arrived, and an upload was published. t.mu is held.
+func (t *Transfer) complete() bool {
+	return t.err == nil && t.whole && (t.up == nil || t.settled.Load())
+}
+
+// record writes what became of the transfer. A session that ends right behind a complete one does not change that.
+// t.mu is held.
 func (t *Transfer) record(size int64) {
 	outcome := result(t.err)
-	if t.ctx.Err() != nil || t.err == nil && (!t.whole || t.up != nil && !t.settled.Load()) {
+	if !t.complete() && (t.err == nil || t.ctx.Err() != nil) {
 		outcome = "cut"
 	}
 	r := account.Transfer{
