@@ -26,9 +26,8 @@ type control struct {
 	ours   bool // the server is Sampan: commands may be pipelined, ALLO is a promise that it holds us to
 	typ    string
 	noEPSV bool
-	ranged bool  // a RANG is in force
-	broken bool  // out of step or gone: never used again
-	idle   int64 // when it was put back, Unix nanoseconds
+	broken bool      // out of step or gone: never used again
+	idle   time.Time // when it was put back
 }
 
 // longWait is how long a command may take that hashes or syncs a big file.
@@ -166,10 +165,14 @@ func (c *control) setType(ctx context.Context, typ string) error {
 	return nil
 }
 
-// alive reports whether a connection that lay idle may be used: nothing came meanwhile, neither an end nor a 421.
+// alive reports whether a connection that lay idle may be used: nothing came meanwhile, neither an end nor a 421. The
+// look at the socket costs a millisecond, so right after the last command it is left out.
 func (c *control) alive() bool {
 	if c.broken || c.in.Buffered() > 0 {
 		return false
+	}
+	if time.Since(c.idle) < time.Second {
+		return true
 	}
 	c.conn.SetReadDeadline(time.Now().Add(time.Millisecond))
 	_, err := c.in.Peek(1)

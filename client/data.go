@@ -246,6 +246,12 @@ func (d *data) close() {
 	}
 }
 
+// received ends a download: first the connection is closed, for some servers (ProFTPD) wait for that with their reply.
+func (d *data) received(ctx context.Context) error {
+	d.close()
+	return d.finish(ctx, d.wait)
+}
+
 // finish reads the reply that ends the transfer, which may take until, and closes. It is idempotent.
 func (d *data) finish(ctx context.Context, until time.Duration) error {
 	if !d.ended {
@@ -290,6 +296,10 @@ func (d *data) broke(err error) error {
 	}
 	d.close()
 	answer := d.finish(d.ctx, d.wait)
+	var own *fault.Error
+	if errors.As(err, &own) { // our own reason to stop
+		return err
+	}
 	var r *refusal
 	if errors.As(answer, &r) {
 		return r

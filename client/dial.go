@@ -111,7 +111,7 @@ func (r *remote) acquire(ctx context.Context) (*control, error) {
 		c := r.idle[n-1]
 		r.idle = r.idle[:n-1]
 		r.mu.Unlock()
-		if time.Now().UnixNano()-c.idle < int64(time.Second) || c.alive() {
+		if c.alive() {
 			return c, nil
 		}
 		c.conn.Close()
@@ -121,7 +121,7 @@ func (r *remote) acquire(ctx context.Context) (*control, error) {
 // release puts a connection back.
 func (r *remote) release(c *control) {
 	if !c.broken {
-		c.idle = time.Now().UnixNano()
+		c.idle = time.Now()
 		r.mu.Lock()
 		if !r.closed && len(r.idle) < maxIdle {
 			r.idle = append(r.idle, c)
@@ -245,8 +245,15 @@ func (c *control) encrypt(ctx context.Context) error {
 	c.conn, c.in = t, bufio.NewReaderSize(t, 4096)
 	c.secure = conf.Clone()
 	c.secure.VerifyConnection = sameKey(t.ConnectionState())
+	c.secure.ClientSessionCache = controlSessions{conf.ClientSessionCache}
 	return nil
 }
+
+// controlSessions are what data connections resume: always the session of their control connection, for that is what
+// servers look for, never one that an earlier data connection left.
+type controlSessions struct{ tls.ClientSessionCache }
+
+func (controlSessions) Put(string, *tls.ClientSessionState) {}
 
 // login sends what is needed in few packets: PBSZ, PROT and USER; PASS; FEAT, TYPE and PWD.
 func (r *remote) login(ctx context.Context, c *control) error {

@@ -158,14 +158,13 @@ func (c *control) list(ctx context.Context, p files.Path, yield func(files.Info)
 	}
 	odd, stopped, err := d.entries(p, parse, yield)
 	if stopped {
-		d.close()
-		d.finish(ctx, d.wait)
+		d.received(ctx)
 		return nil
 	}
 	if err != nil {
 		return d.named(d.broke(err), p)
 	}
-	if err := d.finish(ctx, d.wait); err != nil {
+	if err := d.received(ctx); err != nil {
 		return d.named(err, p)
 	}
 	return odd
@@ -412,10 +411,13 @@ func (b *body) Read(p []byte) (int, error) {
 	n, err := b.data.Read(p)
 	b.left -= int64(n)
 	switch {
+	case b.counted && b.left < 0: // it grew, or would never end
+		err = fault.New(fault.Mismatch, "%s: it changed while it was copied", b.path.String())
+		b.received(b.ctx)
 	case err == nil:
 		return n, nil
 	case errors.Is(err, io.EOF):
-		if err = b.finish(b.ctx, b.wait); err == nil && b.counted && b.left > 0 {
+		if err = b.received(b.ctx); err == nil && b.counted && b.left > 0 {
 			err = fault.New(fault.Cut, "%s: the transfer ended early", b.path.String())
 		}
 		if err == nil {
@@ -432,11 +434,9 @@ func (b *body) Read(p []byte) (int, error) {
 // Close ends the download, also in the middle: then the server sees the connection close.
 func (b *body) Close() error {
 	if !b.back {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(b.ctx), 5*time.Second)
-		defer cancel()
 		b.close()
 		if b.err == nil {
-			b.finish(ctx, 5*time.Second)
+			b.finish(context.WithoutCancel(b.ctx), 2*time.Second)
 			b.err = os.ErrClosed
 		}
 		b.giveBack()

@@ -63,7 +63,7 @@ func kindOf(r ftp.Reply) (k fault.Kind, sure bool) {
 			return p.kind, true
 		}
 	}
-	return k, r.Code != 550
+	return k, r.Code == 450
 }
 
 // refused is the error of a failed reply about a name, which may be "".

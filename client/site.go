@@ -119,17 +119,14 @@ func (c *control) hash(ctx context.Context, p files.Path, off, n int64, whole bo
 		if !c.feats.Has("RANG") {
 			return nil, fault.New(fault.Unsupported, "%s does not compute %s", c.remote.url.Address(), "SHA-256")
 		}
-		c.ranged = true
 		if r, err := c.cmd(ctx, fmt.Sprintf("RANG %d %d", off, off+n-1)); err != nil || r.Failed() {
 			return nil, orRefused(err, r, p)
 		}
-	} else if c.ranged {
-		if _, err := c.cmd(ctx, "RANG 1 0"); err != nil {
-			return nil, err
-		}
-		c.ranged = false
 	}
 	r, err := c.slowCmd(ctx, longWait, "HASH "+p.String())
+	if err == nil && !whole && !c.ours { // some (ProFTPD) keep the range for the next transfer
+		_, err = c.cmd(ctx, "RANG 1 0")
+	}
 	if err != nil {
 		return nil, err
 	}
