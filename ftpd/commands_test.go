@@ -16,9 +16,8 @@ import (
 // the session stays in step.
 func TestEveryVerb(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newHouse(t, hurried(func(l *limits) { l.connect = 50 * time.Millisecond }))
 	h.add("alice", -1, nil)
-	h.srv.limits.connect = 50 * time.Millisecond
 	var lines []string
 	for _, row := range append(commands(), siteCommands()...) {
 		verb := row.verb

@@ -201,10 +201,8 @@ func TestLongLine(t *testing.T) {
 
 func TestTimeouts(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newHouse(t, hurried(func(l *limits) { l.login, l.idle = 100*time.Millisecond, 400*time.Millisecond }))
 	h.add("alice", -1, nil)
-	h.srv.limits.login = 100 * time.Millisecond
-	h.srv.limits.idle = 400 * time.Millisecond
 	p := h.dial()
 	p.want(421)
 	p.gone()
@@ -225,8 +223,7 @@ func TestTimeouts(t *testing.T) {
 // TestUnreadReplies: a client that sends and never reads is hung up on.
 func TestUnreadReplies(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	h.srv.limits.write = 200 * time.Millisecond
+	h := newHouse(t, hurried(func(l *limits) { l.write = 200 * time.Millisecond }))
 	p := h.dial()
 	p.tcp.SetReadBuffer(4 << 10)
 	commands := strings.Repeat("HELP\r\n", 1000)

@@ -155,10 +155,10 @@ func TestPassivePorts(t *testing.T) {
 	}
 	defer taken.Close()
 	low := int(addrPort(taken.Addr()).Port())
-	h := newHouse(t, func(_ *house, c *Config, _ *session.Config) { c.PassiveLow, c.PassiveHigh = low, min(low+3, 65535) })
+	h := newHouse(t, func(_ *house, c *Config, _ *session.Config) { c.PassiveLow, c.PassiveHigh = low, min(low+3, 65535) },
+		hurried(func(l *limits) { l.connect = 100 * time.Millisecond }))
 	h.add("alice", -1, nil)
 	h.put("alice", "f", []byte("x"))
-	h.srv.limits.connect = 100 * time.Millisecond
 	h.addr = h.serve(own+":0", false)
 	p := h.login("alice")
 	var last string

@@ -42,13 +42,14 @@ const password = "correct horse battery"
 
 // A house is a real server with a real book on a loopback port, in a directory of the test's own.
 type house struct {
-	t    testing.TB
-	dir  string
-	book *account.Book
-	hub  *session.Hub
-	srv  *Server
-	addr string
-	log  *logged
+	t     testing.TB
+	dir   string
+	book  *account.Book
+	hub   *session.Hub
+	srv   *Server
+	addr  string
+	log   *logged
+	hurry func(*limits) // before it serves
 }
 
 // change of a house before it serves.
@@ -74,6 +75,9 @@ func newHouse(t testing.TB, changes ...change) *house {
 	fc.Hub = h.hub
 	h.srv = New(fc)
 	h.srv.limits.linger = 50 * time.Millisecond
+	if h.hurry != nil {
+		h.hurry(&h.srv.limits)
+	}
 	h.addr = h.serve("127.0.0.1:0", false)
 	t.Cleanup(h.close)
 	return h
@@ -457,4 +461,9 @@ func (p *peer) closeBeneath(nc net.Conn) {
 	if err := nc.(*tls.Conn).NetConn().Close(); err != nil {
 		p.t.Fatal(err)
 	}
+}
+
+// hurried is a house whose limits are changed.
+func hurried(hurry func(*limits)) change {
+	return func(h *house, _ *Config, _ *session.Config) { h.hurry = hurry }
 }

@@ -34,7 +34,8 @@ func (c *conn) takeSize() int64 {
 // follow makes t the transfer of the running command: ABOR ends it and STAT tells about it. The caller calls stop.
 func (c *conn) follow(t *session.Transfer) (stop func()) {
 	c.moving.Store(t)
-	release := context.AfterFunc(c.ctx, func() { t.Abort(context.Cause(c.ctx)) })
+	ctx := c.ctx
+	release := context.AfterFunc(ctx, func() { t.Abort(context.Cause(ctx)) })
 	return func() {
 		release()
 		c.moving.Store(nil)
