@@ -214,7 +214,8 @@ func checkUsed(t testing.TB, h *Home, dir string) {
 func (h *Home) partsOf(t testing.TB, owner string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
-	for k, e := range h.parts {
+	for e := range h.parts.all {
+		k := e.key()
 		f, err := h.openOwn(h.part, e)
 		if err != nil {
 			t.Fatal(err)

@@ -121,7 +121,11 @@ func move(from *dir, a string, to *dir, b string, replace bool) error {
 
 // lock makes the home this process's own until d is closed.
 func (d *dir) lock() error {
-	return control(d.f, func(fd int) error { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
+	err := control(d.f, func(fd int) error { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
+	if err != unix.EWOULDBLOCK {
+		return nil // a file system without such locks has that of the data directory
+	}
+	return err
 }
 
 func (d *dir) free() int64 {

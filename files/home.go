@@ -49,7 +49,7 @@ type Home struct {
 	freed     chan struct{}
 	next      uint64            // the number of the next stage
 	entries   map[uint64]*entry // all stages and parts
-	parts     map[owned]*entry
+	parts     parts
 	fresh     map[Path]*entry // names held by uploads that want them new
 
 	hook func(step string) error // for tests: called before each step that changes the disk; an error takes its place
@@ -112,7 +112,7 @@ func (h *Home) Close() error {
 
 // syncParts makes parts durable that are not yet (without Options.Strict), so that they outlive the machine's boot.
 func (h *Home) syncParts() {
-	for _, e := range h.parts {
+	for e := range h.parts.all {
 		if e.synced == e.size {
 			continue
 		}
@@ -259,6 +259,16 @@ func (h *Home) Expire(ctx context.Context) (int, error) {
 	}
 	defer h.leave()
 	old := time.Now().Add(-h.opts.PartAge)
-	gone := h.takeParts(func(e *entry) bool { return e.time.Before(old) })
+	var gone []*entry
+	h.mu.Lock()
+	for e := range h.parts.all {
+		if e.time.Before(old) {
+			gone = append(gone, e)
+		}
+	}
+	for _, e := range gone {
+		h.parts.take(e.key())
+	}
+	h.mu.Unlock()
 	return len(gone), h.discard(h.part, gone...)
 }

@@ -53,7 +53,7 @@ func (l *Local) begin(ctx context.Context, p Path) error {
 func (l *Local) partOf(p Path) int64 {
 	l.home.mu.Lock()
 	defer l.home.mu.Unlock()
-	if e := l.home.parts[owned{l.owner, p}]; e != nil {
+	if e := l.home.parts.get(owned{l.owner, p}); e != nil {
 		return e.size
 	}
 	return -1
@@ -106,7 +106,7 @@ func (l *Local) Stat(ctx context.Context, p Path) (Info, error) {
 	}
 	l.home.mu.Lock()
 	defer l.home.mu.Unlock()
-	if e := l.home.parts[owned{l.owner, p}]; e != nil && fault.KindOf(err) == fault.NotExist {
+	if e := l.home.parts.get(owned{l.owner, p}); e != nil && fault.KindOf(err) == fault.NotExist {
 		return Info{Path: p, Size: e.size, ModTime: e.time, Mode: fs.ModeIrregular | 0o600, Part: e.size}, nil
 	}
 	return Info{}, err
@@ -276,7 +276,7 @@ func (l *Local) mayCreate(p Path, w Want) error {
 	if w.New && h.fresh[p] != nil {
 		return taken(p)
 	}
-	part := h.parts[owned{l.owner, p}]
+	part := h.parts.get(owned{l.owner, p})
 	if w.From > 0 && !w.Part && part != nil {
 		return parkedThere(p, part.size)
 	}

@@ -79,7 +79,7 @@ func (l *Local) removal(p Path) *change {
 		return classify(l.home.stepped("remove", true, func() error { return d.unlink(p.Base(), n.mode.IsDir()) }), p)
 	}
 	c.settle = func() []*entry {
-		return l.home.takePartsLocked(func(e *entry) bool { return p.Holds(e.path) })
+		return l.home.parts.takeBelow(p)
 	}
 	return c
 }
@@ -151,7 +151,7 @@ func (l *Local) renaming(from, to Path, replace bool) *change {
 		if same {
 			return nil
 		}
-		gone := h.takePartsLocked(func(e *entry) bool { return e.path == from || e.path == to })
+		gone := append(h.parts.takeAt(from), h.parts.takeAt(to)...)
 		if what.mode.IsDir() {
 			h.rekey(from, to)
 		}
@@ -162,13 +162,7 @@ func (l *Local) renaming(from, to Path, replace bool) *change {
 
 // rekey moves parts, stages and held names with their directory. h.mu is held.
 func (h *Home) rekey(from, to Path) {
-	moved := map[owned]*entry{}
-	for k, e := range h.parts {
-		if from.Holds(e.path) {
-			delete(h.parts, k)
-			moved[owned{e.owner, e.path.moved(from, to)}] = e
-		}
-	}
+	parts := h.parts.takeBelow(from)
 	for k, e := range h.fresh {
 		if from.Holds(k) {
 			delete(h.fresh, k)
@@ -178,7 +172,7 @@ func (h *Home) rekey(from, to Path) {
 	for _, e := range h.entries {
 		e.path = e.path.moved(from, to)
 	}
-	for k, e := range moved {
-		h.parts[k] = e
+	for _, e := range parts {
+		h.parts.put(e)
 	}
 }

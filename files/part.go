@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"sampan/fault"
@@ -34,30 +36,59 @@ func (h *Home) forget(e *entry) {
 	}
 }
 
-// takeParts removes the parts that which names from the list; their files are still there.
-func (h *Home) takeParts(which func(*entry) bool) []*entry {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.takePartsLocked(which)
+// parts are all parts of a home, by name and owner. Home.mu guards them.
+type parts map[Path]map[string]*entry
+
+func (ps parts) get(k owned) *entry { return ps[k.path][k.owner] }
+
+func (ps parts) put(e *entry) {
+	if ps[e.path] == nil {
+		ps[e.path] = map[string]*entry{}
+	}
+	ps[e.path][e.owner] = e
 }
 
-func (h *Home) takePartsLocked(which func(*entry) bool) (taken []*entry) {
-	for k, e := range h.parts {
-		if which(e) {
-			delete(h.parts, k)
-			taken = append(taken, e)
+// take removes one part from the list, nil if there is none. Its file is still there.
+func (ps parts) take(k owned) *entry {
+	e := ps.get(k)
+	if delete(ps[k.path], k.owner); len(ps[k.path]) == 0 {
+		delete(ps, k.path)
+	}
+	return e
+}
+
+// takeAt removes all owners' parts of one name.
+func (ps parts) takeAt(p Path) []*entry {
+	taken := slices.Collect(maps.Values(ps[p]))
+	delete(ps, p)
+	return taken
+}
+
+// takeBelow removes all parts of p and of what lies below it.
+func (ps parts) takeBelow(p Path) (taken []*entry) {
+	for q := range ps {
+		if p.Holds(q) {
+			taken = append(taken, ps.takeAt(q)...)
 		}
 	}
 	return taken
 }
 
-// takePart removes one part from the list, nil if there is none.
+// all yields every part.
+func (ps parts) all(yield func(*entry) bool) {
+	for _, owners := range ps {
+		for _, e := range owners {
+			if !yield(e) {
+				return
+			}
+		}
+	}
+}
+
 func (h *Home) takePart(k owned) *entry {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	e := h.parts[k]
-	delete(h.parts, k)
-	return e
+	return h.parts.take(k)
 }
 
 // discard removes files of ours from d and gives their bytes back.
@@ -93,8 +124,8 @@ func (h *Home) park(e *entry, f *os.File, end, size int64) error {
 		return errors.Join(err, h.discard(h.stage, e))
 	}
 	h.mu.Lock()
-	old := h.parts[e.key()]
-	h.parts[e.key()] = e
+	old := h.parts.take(e.key())
+	h.parts.put(e)
 	h.mu.Unlock()
 	if old != nil {
 		return h.discard(h.part, old)
@@ -102,22 +133,29 @@ func (h *Home) park(e *entry, f *os.File, end, size int64) error {
 	return nil
 }
 
-// settlePart syncs (when strict) and moves a stage to the parts.
+// settlePart syncs (when strict) and moves a stage, which has no gaps any more, to the parts.
 func (h *Home) settlePart(e *entry, f *os.File) error {
+	synced := int64(0)
 	if h.opts.Strict {
 		if err := h.stepped("sync part", true, func() error { return datasync(f) }); err != nil {
 			return err
 		}
-		if err := h.record(sealSynced(nil, e.id, e.size)); err != nil {
-			return err
-		}
-		if err := h.ledger.sync(); err != nil {
-			return err
-		}
-		e.synced = e.size
+		synced = e.size
 	}
 	e.time = time.Now()
 	_ = h.stage.own.Chtimes(e.name(), e.time, e.time) // only for Expire after a restart
+	h.mu.Lock()
+	e.random, e.synced = false, max(synced, min(e.synced, e.size))
+	records := sealEntry(nil, e.id, e)
+	h.mu.Unlock()
+	if err := h.record(records); err != nil {
+		return err
+	}
+	if h.opts.Strict {
+		if err := h.ledger.sync(); err != nil {
+			return err
+		}
+	}
 	err := h.stepped("park", true, func() error { return move(h.stage, e.name(), h.part, e.name(), true) })
 	if err == nil && h.opts.Strict {
 		err = h.stepped("sync parts", true, h.part.sync)
@@ -139,61 +177,63 @@ func (h *Home) stepped(name string, wanted bool, fn func() error) error {
 // resume makes a stage of the part k again, which must have size bytes.
 func (h *Home) resume(k owned, size int64) (*entry, *os.File, error) {
 	h.mu.Lock()
-	e := h.parts[k]
+	e := h.parts.get(k)
 	if e == nil || e.size != size {
-		h.mu.Unlock()
+		defer h.mu.Unlock()
 		if e == nil {
 			return nil, nil, noPart(k.path)
 		}
 		return nil, nil, notPart(k.path, e.size, size)
 	}
-	delete(h.parts, k)
+	h.parts.take(k)
 	h.mu.Unlock()
 	f, err := h.openOwn(h.part, e)
 	if err == nil {
 		err = h.stepped("resume", true, func() error { return move(h.part, e.name(), h.stage, e.name(), true) })
-		if err != nil {
-			f.Close()
+		if err == nil {
+			return e, f, nil
 		}
+		f.Close()
 	}
-	if err != nil {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if h.parts[k] == nil {
-			h.parts[k] = e
-		}
-		return nil, nil, classify(err, k.path)
-	}
-	return e, f, nil
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.parts.get(e.key()) == nil {
+		h.parts.put(e)
+	} // else a later one took its place, and the next OpenHome removes the file
+	return nil, nil, classify(err, k.path)
 }
 
 // Part describes the asker's part of p; NotExist if there is none.
 func (l *Local) Part(ctx context.Context, p Path) (PartInfo, error) {
-	if err := l.home.enter(); err != nil {
+	if err := l.begin(ctx, p); err != nil {
 		return PartInfo{}, err
 	}
-	defer l.home.leave()
-	l.home.mu.Lock()
-	e := l.home.parts[owned{l.owner, p}]
-	l.home.mu.Unlock()
-	if e == nil {
-		return PartInfo{}, noPart(p)
-	}
-	f, err := l.home.openOwn(l.home.part, e)
+	f, info, err := l.openPart(p)
+	l.home.leave() // hashing may take long; the open file is enough
 	if err != nil {
 		return PartInfo{}, classify(err, p)
 	}
 	defer f.Close()
-	sum, err := l.home.sums.of(ctx, f, "SHA-256", 0, e.size)
-	if err != nil {
-		return PartInfo{}, classify(err, p)
+	info.Sum, err = l.home.sums.of(ctx, f, "SHA-256", 0, info.Size)
+	return info, classify(err, p)
+}
+
+func (l *Local) openPart(p Path) (*os.File, PartInfo, error) {
+	l.home.mu.Lock()
+	e := l.home.parts.get(owned{l.owner, p})
+	if e == nil {
+		l.home.mu.Unlock()
+		return nil, PartInfo{}, noPart(p)
 	}
-	return PartInfo{Size: e.size, Sum: sum, Time: e.time}, nil
+	info := PartInfo{Size: e.size, Time: e.time}
+	l.home.mu.Unlock()
+	f, err := l.home.openOwn(l.home.part, e)
+	return f, info, err
 }
 
 // DropPart removes it; NotExist if there is none.
 func (l *Local) DropPart(ctx context.Context, p Path) error {
-	if err := l.home.enter(); err != nil {
+	if err := l.begin(ctx, p); err != nil {
 		return err
 	}
 	defer l.home.leave()

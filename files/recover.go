@@ -36,7 +36,7 @@ func openHome(dir string, o Options, boot string, hook func(string) error) (_ *H
 	}
 	h := &Home{
 		opts: o, boot: boot, quota: o.Quota, hook: hook,
-		entries: map[uint64]*entry{}, parts: map[owned]*entry{}, fresh: map[Path]*entry{},
+		entries: map[uint64]*entry{}, parts: parts{}, fresh: map[Path]*entry{},
 	}
 	h.ledger.step = h.step
 	if err := h.openDirs(dir); err != nil {
@@ -139,7 +139,7 @@ func (h *Home) recover(s *state) error {
 		return err
 	}
 	h.next, h.published = s.next, s.published
-	for _, e := range h.parts {
+	for e := range h.parts.all {
 		h.used += e.size
 	}
 	if recount || h.published < 0 {
@@ -197,13 +197,14 @@ func (h *Home) adopt(s *state, alive bool) error {
 		return cmp.Or(a.time.Compare(b.time), cmp.Compare(a.id, b.id))
 	})
 	for _, e := range found {
-		if old := h.parts[e.key()]; old != nil {
+		if old := h.parts.take(e.key()); old != nil {
 			delete(h.entries, old.id)
 			if err := h.stepped("sweep", true, func() error { return h.part.unlink(old.name(), false) }); err != nil {
 				return err
 			}
 		}
-		h.parts[e.key()], h.entries[e.id] = e, e
+		h.parts.put(e)
+		h.entries[e.id] = e
 	}
 	return nil
 }

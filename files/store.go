@@ -40,7 +40,10 @@ type Store interface {
 	// the kernel. IsDir for a directory. A part is not readable: NotExist.
 	Open(ctx context.Context, p Path, off int64) (io.ReadCloser, Info, error)
 
-	// Create starts an upload of p; nobody reads it under p before Commit. See Want.
+	// Create starts an upload of p; nobody reads it under p before Commit. See Want. Refused are a directory (IsDir),
+	// a missing parent (NotExist), a Want.From above 0 of the file while the asker has a part of p (Busy, naming
+	// its size: an old head would be joined to a new tail), and a Want.Size that has no room (OverQuota). An
+	// upload from 0 gives up the asker's part of p when its first byte comes, or earlier if it needs the room.
 	Create(ctx context.Context, p Path, w Want) (Upload, error)
 
 	// Mkdir makes one directory; NotExist if its parent is missing, Exist if the name is taken.
@@ -50,7 +53,9 @@ type Store interface {
 	// no file. With a file its parts go too.
 	Remove(ctx context.Context, p Path) error
 
-	// Rename moves an entry. Exist if to is taken and replace is false; a directory never replaces anything.
+	// Rename moves an entry. Exist if to is taken and replace is false; a directory never replaces anything and is
+	// never replaced. To rename to itself does nothing. Parts of both names go; those below a directory, and uploads
+	// under way below it, move with it.
 	Rename(ctx context.Context, from, to Path, replace bool) error
 
 	// Set changes what a says of p.
@@ -68,17 +73,18 @@ type Want struct {
 	From int64 // bytes kept from what is there; writing goes on behind them
 	Size int64 // final size announced by the sender (From included), -1 if unknown
 	Part bool  // From is of the asker's parked part (and must be its exact size, else BadOffset); else of the file (0 ≤ From ≤ size, else BadOffset)
-	New  bool  // fail with Exist if p is taken
+	New  bool  // fail with Exist if p is taken, at Create or by Commit; a second such upload of p is refused meanwhile
 }
 
 // An Upload is content on its way to a name. It is used by one goroutine at a time, but for WriteAt.
 type Upload interface {
-	io.Writer // appends behind what was kept and written; OverQuota when the home has no room, nothing of that call is lost or counted twice
+	io.Writer // appends behind what was kept and written; OverQuota when the home has no room for all of it: then nothing is written
 	io.WriterAt
 
-	// Room asks to write want more bytes behind Size and returns how many may be: fewer near the quota, 0 when
-	// it is full. What is granted is reserved until it is written or the upload ends. A Store without a quota
-	// grants all.
+	// Room asks to write want more bytes behind Size and returns how many may be: fewer near the quota. When it is
+	// full it returns 0 and an OverQuota that says how many bytes are missing, as Pump wants it; it may wait a
+	// moment for what other uploads were granted and do not need. What is granted is reserved until it is written, a
+	// ReadFrom ends or the upload does. A Store without a quota grants all.
 	Room(want int64) (int64, error)
 
 	// Size returns how many bytes are there without a gap from 0: what Close would park.
@@ -91,7 +97,9 @@ type Upload interface {
 	Commit(ctx context.Context, sure func() error) (Info, error)
 
 	// Close ends the upload. Without Commit it parks what is contiguous from 0 for a later Want{Part: true}
-	// (replacing an older part; an empty one is not kept). After Commit it does nothing.
+	// (replacing an older part; an empty one is not kept). An upload that the quota cut short, and for which Commit was
+	// not called, goes back to the part that it began with, if any: it would only keep the home full. After Commit
+	// went well Close does nothing.
 	Close() error
 }
 

@@ -3,6 +3,7 @@ package files
 import (
 	"context"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 	"syscall"
@@ -362,7 +363,7 @@ func (u *upload) publish() *change {
 			return classify(err, p)
 		case old.mode.IsDir():
 			return fault.New(fault.IsDir, "%s: is a directory", p)
-		case u.want.New:
+		case u.want.New, old.mode&fs.ModeIrregular != 0:
 			return taken(p)
 		case old.mode.IsRegular():
 			if err := u.f.Chmod(old.mode.Perm()); err != nil {
@@ -384,7 +385,7 @@ func (u *upload) publish() *change {
 		if h.fresh[e.path] == e {
 			delete(h.fresh, e.path)
 		}
-		return h.takePartsLocked(func(o *entry) bool { return o.path == c.names[0] })
+		return h.parts.takeAt(c.names[0])
 	}
 	return c
 }
