@@ -18,7 +18,7 @@ func requestCommands(e *env) []command {
 		e.operate(command{name: "requests", short: words.M("list who asks for an account")}, false,
 			func(ctx context.Context, c *admin.Client, _ []string) (answer, error) {
 				list, err := c.Requests(ctx)
-				return answer{list, func() { e.printRequests(list) }}, err
+				return answer{json: list, say: func() { e.printRequests(list) }}, err
 			}),
 		approve(e),
 		refuse(e),
@@ -79,7 +79,7 @@ func quotaCommands(e *env) []command {
 		e.operate(command{name: "quota show", args: "[NAME]", short: words.M("show how full homes are")}, false,
 			func(ctx context.Context, c *admin.Client, args []string) (answer, error) {
 				list, err := someUsers(ctx, c, args)
-				return answer{list, func() { e.printQuotas(list) }}, err
+				return answer{json: list, say: func() { e.printQuotas(list) }}, err
 			}),
 		e.operate(command{name: "quota set", args: "NAME SIZE", short: words.M("set a quota: 10G, 500M, a number of bytes, or none")}, false,
 			func(ctx context.Context, c *admin.Client, args []string) (answer, error) {
@@ -130,15 +130,19 @@ func (e *env) checkQuotas(ctx context.Context, c *admin.Client, args []string, f
 	if err != nil {
 		return answer{}, err
 	}
-	var list []admin.QuotaReport
+	list := []admin.QuotaReport{}
+	var differ error
 	for _, u := range users {
 		r, err := c.QuotaCheck(ctx, u.Name, fix)
 		if err != nil {
 			return answer{}, err
 		}
 		list = append(list, r)
+		if r.Recorded != r.Counted && !r.Fixed {
+			differ = fault.New(fault.Mismatch, "what is recorded is not what is on the disk; --fix takes what was counted")
+		}
 	}
-	return answer{list, func() {
+	return answer{json: list, err: differ, say: func() {
 		rows := make([][]string, len(list))
 		for i, r := range list {
 			rows[i] = []string{users[i].Name, strconv.FormatInt(r.Recorded, 10), strconv.FormatInt(r.Counted, 10), strconv.FormatInt(r.Counted-r.Recorded, 10)}
@@ -159,7 +163,7 @@ func liveCommands(e *env) []command {
 		e.operate(command{name: "who", short: words.M("show who is in and what is moving")}, false,
 			func(ctx context.Context, c *admin.Client, _ []string) (answer, error) {
 				list, err := c.Who(ctx)
-				return answer{list, func() { e.printSessions(list) }}, err
+				return answer{json: list, say: func() { e.printSessions(list) }}, err
 			}),
 		e.operate(command{
 			name: "kick", args: "ID|NAME", short: words.M("end a session, or all of an account"),
@@ -230,7 +234,7 @@ func transferLog(e *env) command {
 			return answer{}, err
 		}
 		list, err := c.Log(ctx, admin.Filter{Account: who, Since: from, Limit: limit})
-		return answer{list, func() { e.printLog(list) }}, err
+		return answer{json: list, say: func() { e.printLog(list) }}, err
 	})
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -10,15 +11,16 @@ import (
 	"sampan/words"
 )
 
-// answer is what an operator's command tells: json with --json, else what say prints.
+// answer is what an operator's command tells: json with --json, else what say prints; then it ends with err.
 type answer struct {
 	json any
 	say  func()
+	err  error
 }
 
 // done is an answer of one sentence.
 func (e *env) done(json any, text words.Message) answer {
-	return answer{json, func() { e.say(text) }}
+	return answer{json: json, say: func() { e.say(text) }}
 }
 
 // operate makes a row of an operator's command: do gets a client of the API, of the running server or of this process.
@@ -57,10 +59,10 @@ func (e *env) operate(row command, creates bool, do func(ctx context.Context, c 
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(e.out).Encode(a.json)
+				return errors.Join(json.NewEncoder(e.out).Encode(a.json), a.err)
 			}
 			a.say()
-			return nil
+			return a.err
 		})
 	}
 	return row

@@ -80,7 +80,7 @@ func serve(ctx context.Context, e *env, src sources) error {
 	for {
 		select {
 		case sig := <-signals:
-			if sig == os.Interrupt || sig == syscall.SIGTERM {
+			if sig == os.Interrupt || sig == syscall.SIGTERM || screen != nil { // a terminal that is closed hangs up
 				clear()
 				return srv.drain(signals)
 			}
@@ -101,7 +101,7 @@ func serve(ctx context.Context, e *env, src sources) error {
 // screenAndLog are the live screen, nil where there is no terminal, and the log: for people on a terminal, above the
 // live screen where there is one, and for programs elsewhere.
 func (e *env) screenAndLog() (screen *console.Screen, log *slog.Logger) {
-	if isTerminal(e.in) && isTerminal(e.out) {
+	if isTerminal(e.in) && isTerminal(e.out) && inForeground(e.in.(*os.File)) {
 		screen = console.New(e.in.(*os.File), e.out.(*os.File), e.lang)
 	}
 	switch {
@@ -143,6 +143,8 @@ type server struct {
 	settings  settings
 	log       *slog.Logger
 	certs     certificates
+	doors     []door
+	socket    net.Listener // of operators
 	ftp       *ftpd.Server
 	addresses map[string]string // by protocol: where each listener is
 	password  string            // of the first operator, when it was made just now and has to be shown
@@ -175,15 +177,21 @@ func start(ctx context.Context, s settings, log *slog.Logger, e *env) (*server, 
 	return srv, nil
 }
 
+// begin listens before it makes the operator, for a password that a failed start has swallowed would be lost.
 func (srv *server) begin(ctx context.Context, e *env) (err error) {
+	if err := srv.certs.load(srv.dir, srv.settings, srv.log); err != nil {
+		return err
+	}
+	if err := srv.listen(e.getenv("XDG_RUNTIME_DIR")); err != nil {
+		return err
+	}
 	srv.password, err = firstOperator(ctx, srv.data, e.getenv("SAMPAN_OPERATOR_PASSWORD_FILE"), isTerminal(e.out), srv.log)
 	if err != nil {
 		return err
 	}
-	if err := srv.certs.load(srv.dir, srv.settings, srv.log); err != nil {
-		return err
-	}
-	return srv.listen(e.getenv("XDG_RUNTIME_DIR"))
+	srv.accept()
+	srv.undo = append(srv.undo, func() { os.Remove(filepath.Join(srv.dir, addressesFile)) })
+	return writeAddresses(srv.dir, srv.addresses)
 }
 
 // lockForServer takes the lock. A command that has it is waited for; another server is named.
@@ -204,42 +212,60 @@ func lockForServer(ctx context.Context, dir string) (*lock, error) {
 	}
 }
 
-// listen opens every listener, and says where they are when all accept.
+// door is one listener.
+type door struct {
+	net.Listener
+	implicit bool // TLS from the first byte
+	name     string
+}
+
+// listen opens every listener.
 func (srv *server) listen(runtimeDir string) error {
-	srv.ftp = ftpd.New(ftpd.Config{
-		Hub: srv.hub, TLS: srv.certs.config(), Log: srv.log,
-		PassiveLow: srv.settings.PassivePorts.low, PassiveHigh: srv.settings.PassivePorts.high,
-		PublicAddress: string(srv.settings.PublicAddress), PlainLogins: srv.settings.PlainLogins.is,
-	})
-	for _, door := range []struct {
+	for _, d := range []struct {
 		name     string
 		at       address
 		implicit bool
 	}{{"ftp", srv.settings.FTP, false}, {"ftps", srv.settings.FTPS, true}} {
-		if door.at == off {
+		if d.at == off {
 			continue
 		}
-		l, err := net.Listen("tcp", string(door.at))
+		l, err := net.Listen("tcp", string(d.at))
 		if err != nil {
-			return cannotListen(err, door.name, door.at)
+			return cannotListen(err, d.name, d.at)
 		}
 		srv.undo = append(srv.undo, func() { l.Close() })
-		srv.addresses[door.name] = reachable(l.Addr())
-		go func() {
-			if err := srv.ftp.Serve(l, door.implicit); err != nil {
-				srv.failed <- fault.Wrap(fault.Unreachable, err, "the listener for %s failed", door.name)
-			}
-		}()
+		srv.doors = append(srv.doors, door{l, d.implicit, d.name})
+		srv.addresses[d.name] = reachable(l.Addr())
 	}
 	socket, stop, err := listenAdmin(srv.dir, runtimeDir)
 	if err != nil {
 		return err
 	}
-	srv.admin = &http.Server{Handler: admin.Handler(srv.book, srv.hub), ReadHeaderTimeout: 10 * time.Second}
-	srv.undo = append(srv.undo, stop, func() { srv.admin.Close() })
-	go srv.admin.Serve(socket)
-	srv.undo = append(srv.undo, func() { os.Remove(filepath.Join(srv.dir, addressesFile)) })
-	return writeAddresses(srv.dir, srv.addresses)
+	srv.socket = socket
+	srv.undo = append(srv.undo, stop)
+	return nil
+}
+
+// accept lets sessions and operators in.
+func (srv *server) accept() {
+	srv.ftp = ftpd.New(ftpd.Config{
+		Hub: srv.hub, TLS: srv.certs.config(), Log: srv.log,
+		PassiveLow: srv.settings.PassivePorts.low, PassiveHigh: srv.settings.PassivePorts.high,
+		PublicAddress: string(srv.settings.PublicAddress), PlainLogins: srv.settings.PlainLogins.is,
+	})
+	for _, d := range srv.doors {
+		go func() {
+			if err := srv.ftp.Serve(d.Listener, d.implicit); err != nil {
+				srv.failed <- fault.Wrap(fault.Unreachable, err, "the listener for %s failed", d.name)
+			}
+		}()
+	}
+	srv.admin = &http.Server{
+		Handler: admin.Handler(srv.book, srv.hub), ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog: slog.NewLogLogger(srv.log.Handler(), slog.LevelWarn),
+	}
+	srv.undo = append(srv.undo, func() { srv.admin.Close() })
+	go srv.admin.Serve(srv.socket)
 }
 
 // cannotListen says why, and what to try.

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -27,7 +29,7 @@ type settings struct {
 	SFTP          address   `toml:"sftp"`
 	HTTPS         address   `toml:"https"`
 	PassivePorts  portRange `toml:"passive-ports"`
-	PublicAddress text      `toml:"public-address"`
+	PublicAddress host      `toml:"public-address"`
 	Durability    choice    `toml:"durability"`
 	PlainLogins   choice    `toml:"plain-logins"`
 	TLSCert       text      `toml:"tls-cert"`
@@ -212,6 +214,8 @@ func badKey(content []byte) string {
 // check refuses settings that do not go together, and settles what depends on others.
 func (s *settings) check() error {
 	switch {
+	case s.Data == "":
+		return fault.New(fault.Syntax, "--data needs a directory")
 	case s.SFTP != off:
 		return fault.New(fault.Unsupported, "%s is not built yet: leave --%s out, or say --%s off", "SFTP", "sftp", "sftp")
 	case s.HTTPS != off:
@@ -234,6 +238,20 @@ func (s *settings) check() error {
 type text string
 
 func (t *text) UnmarshalText(b []byte) error { *t = text(b); return nil }
+
+// host is a name or an address of a machine, or nothing.
+type host string
+
+func (h *host) UnmarshalText(b []byte) error {
+	s := strings.TrimSpace(string(b))
+	if _, err := netip.ParseAddr(s); err != nil && s != "" && !hostName.MatchString(s) {
+		return fault.New(fault.Syntax, "%q is neither the name nor the address of a machine", s)
+	}
+	*h = host(s)
+	return nil
+}
+
+var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$`)
 
 // address is where to listen: "HOST:PORT", ":PORT", or off.
 type address string

@@ -80,6 +80,8 @@ func show(row setting, s settings) string {
 	switch f := row.field(&s).(type) {
 	case *text:
 		return string(*f)
+	case *host:
+		return string(*f)
 	case *address:
 		return string(*f)
 	case *choice:
@@ -117,6 +119,9 @@ func TestSettingsRefused(t *testing.T) {
 		{flags: map[string]string{"ftp": ":70000"}, kind: fault.Syntax, says: "is no address"},
 		{flags: map[string]string{"passive-ports": "5-4"}, kind: fault.Syntax, says: "is no range"},
 		{flags: map[string]string{"passive-ports": "0-4"}, kind: fault.Syntax, says: "is no range"},
+		{flags: map[string]string{"data": ""}, kind: fault.Syntax, says: "needs a directory"},
+		{flags: map[string]string{"public-address": "a b"}, kind: fault.Syntax, says: "neither the name nor the address"},
+		{flags: map[string]string{"public-address": "ftp://a"}, kind: fault.Syntax, says: "neither the name nor the address"},
 		{flags: map[string]string{"tls-cert": "x"}, kind: fault.Syntax, says: "go together"},
 		{flags: map[string]string{"durability": "lax"}, kind: fault.Syntax, says: "none of strict, fast"},
 		{env: []string{"SAMPAN_DEFAULT_QUOTA", "lots"}, kind: fault.Syntax, says: "SAMPAN_DEFAULT_QUOTA: \"lots\" is no size"},

@@ -12,6 +12,9 @@ var reloadSignals []os.Signal
 
 const errAddrInUse = windows.WSAEADDRINUSE
 
+// inForeground reports whether this process may use its terminal.
+func inForeground(*os.File) bool { return true }
+
 // lockFile locks one byte far behind the content, for a locked byte cannot be read by others.
 func lockFile(f *os.File) error {
 	at := &windows.Overlapped{OffsetHigh: 1 << 30}

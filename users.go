@@ -129,7 +129,7 @@ func userList(e *env) command {
 	return e.operate(command{name: "user list", short: words.M("list the accounts")}, false,
 		func(ctx context.Context, c *admin.Client, _ []string) (answer, error) {
 			list, err := c.Users(ctx)
-			return answer{list, func() { e.printUsers(list) }}, err
+			return answer{json: list, say: func() { e.printUsers(list) }}, err
 		})
 }
 
@@ -192,7 +192,7 @@ func userShow(e *env) command {
 	return e.operate(command{name: "user show", args: "NAME", short: words.M("show an account")}, false,
 		func(ctx context.Context, c *admin.Client, args []string) (answer, error) {
 			u, err := c.User(ctx, args[0])
-			return answer{u, func() { e.printUser(u) }}, err
+			return answer{json: u, say: func() { e.printUser(u) }}, err
 		})
 }
 
@@ -243,7 +243,7 @@ func userSet(e *env) command {
 			return answer{}, fault.New(fault.Syntax, "there is nothing to change; sampan user set --help lists what can be")
 		}
 		u, err := c.UpdateUser(ctx, args[0], change)
-		return answer{u, func() { e.printUser(u) }}, err
+		return answer{json: u, say: func() { e.printUser(u) }}, err
 	})
 }
 
@@ -292,7 +292,7 @@ func userGrant(e *env) command {
 			"e change into it   l list   r download   a append   d delete   f rename   m make directories   w upload   M chmod   T set times"),
 	}, false, func(ctx context.Context, c *admin.Client, args []string) (answer, error) {
 		u, err := c.Grant(ctx, args[0], admin.Grant{Path: args[1], Perms: args[2]})
-		return answer{u, func() { e.printUser(u) }}, err
+		return answer{json: u, say: func() { e.printUser(u) }}, err
 	})
 }
 
@@ -300,6 +300,6 @@ func userRevoke(e *env) command {
 	return e.operate(command{name: "user revoke", args: "NAME PATH", short: words.M("take back what was granted at a path")}, false,
 		func(ctx context.Context, c *admin.Client, args []string) (answer, error) {
 			u, err := c.Revoke(ctx, args[0], args[1])
-			return answer{u, func() { e.printUser(u) }}, err
+			return answer{json: u, say: func() { e.printUser(u) }}, err
 		})
 }

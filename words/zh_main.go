@@ -178,4 +178,8 @@ var zhMain = map[string]string{
 	"She uploads %s more, over her quota of %s":                                             "她再上传 %s，超出配额 %s",
 	"what would pass the quota is refused: %d of %d bytes are on the disk":                  "会超出配额的上传被拒绝：磁盘上有 %d / %d 字节",
 	"the refusal left the other file as it was":                                             "拒绝之后，另一个文件原样不动",
+
+	"--data needs a directory":                                                  "--data 需要一个目录",
+	"%q is neither the name nor the address of a machine":                       "%q 既不是机器名也不是地址",
+	"what is recorded is not what is on the disk; --fix takes what was counted": "记录与磁盘不符；--fix 以清点结果为准",
 }
