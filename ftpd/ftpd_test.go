@@ -467,3 +467,22 @@ func (p *peer) closeBeneath(nc net.Conn) {
 func hurried(hurry func(*limits)) change {
 	return func(h *house, _ *Config, _ *session.Config) { h.hurry = hurry }
 }
+
+// addAt is add with a home of choice and no quota.
+func (h *house) addAt(name, home string, grants []account.Grant) {
+	h.t.Helper()
+	none := account.Unlimited
+	_, err := h.book.Add(context.Background(), account.NewAccount{
+		Name: name, Password: password, Home: home, Quota: &none, Grants: grants,
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *house) mkdir(name, dir string) {
+	h.t.Helper()
+	if err := os.MkdirAll(filepath.Join(h.home(name), dir), 0o755); err != nil {
+		h.t.Fatal(err)
+	}
+}

@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
-	"sampan/account"
 	"sampan/fault"
 	"sampan/files"
 	"sampan/session"
@@ -114,17 +114,26 @@ func (f *firstBytes) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// stor receives a file, behind what REST said.
+// stor receives a file, behind what REST said: exactly the size of one's own part goes on behind the part, any other
+// offset is about the file.
 func (c *conn) stor(arg string) error {
+	_, last := c.takeRange()
+	off := c.takeOffset()
 	p, err := c.at(arg)
-	if err != nil {
+	switch {
+	case err != nil:
 		return c.noTransfer(err)
+	case last >= 0:
+		return c.noTransfer(refuse(504, "RANG is for HASH and RETR; REST says where an upload begins"))
+	case c.ascii && off > 0:
+		return c.noTransfer(refuse(504, "Offsets mean something in TYPE I only"))
 	}
-	w, err := c.behind(p)
-	if err != nil {
-		return c.noTransfer(err)
-	}
-	return c.receive(p, w, "Receiving "+p.String())
+	return c.receive("Receiving "+p.String(), func(size int64) (*session.Transfer, error) {
+		if off > 0 {
+			return c.sess.Resume(p, off, size)
+		}
+		return c.sess.Put(p, files.Want{Size: size})
+	})
 }
 
 // noTransfer forgets what was agreed for a transfer that is refused.
@@ -136,40 +145,6 @@ func (c *conn) noTransfer(err error) error {
 	return err
 }
 
-// behind says how a STOR with REST begins. Exactly the size of one's own part goes on behind the part. Any other offset
-// is about the file, and is refused while there is a part: an old head would be joined to a new tail.
-func (c *conn) behind(p files.Path) (files.Want, error) {
-	if _, last := c.takeRange(); last >= 0 {
-		return files.Want{}, refuse(504, "RANG is for HASH and RETR; REST says where an upload begins")
-	}
-	off := c.takeOffset()
-	switch {
-	case off == 0:
-		return files.Want{}, nil
-	case c.ascii:
-		return files.Want{}, refuse(504, "Offsets mean something in TYPE I only")
-	}
-	i, err := c.sess.Stat(p)
-	switch {
-	case fault.KindOf(err) == fault.Denied: // the session will tell whether this may be
-		return files.Want{From: off, Part: true}, nil
-	case err != nil:
-		return files.Want{}, err
-	case i.Part == off:
-		return files.Want{From: off, Part: true}, nil
-	case i.PartOnly():
-		return files.Want{}, refuse(554, "The part has %d bytes: only that offset goes on with it", i.Part)
-	case i.Part >= 0:
-		return files.Want{}, partInTheWay(i)
-	}
-	return files.Want{From: off}, nil
-}
-
-func partInTheWay(i files.Info) error {
-	return refuse(450, "%s: there is a part of %d bytes of an upload that was cut: go on behind it (REST %d, STOR), or begin anew (STOR)",
-		i.Path, i.Part, i.Part)
-}
-
 // appe receives what goes behind the file, or behind one's own part where there is no file.
 func (c *conn) appe(arg string) error {
 	p, err := c.at(arg)
@@ -179,23 +154,15 @@ func (c *conn) appe(arg string) error {
 	if c.takeOffset() > 0 {
 		return c.noTransfer(refuse(503, "APPE always goes on behind the end; REST is for STOR"))
 	}
-	i, err := c.sess.Stat(p)
-	w := files.Want{From: i.Size, Part: i.PartOnly()}
-	switch {
-	case fault.KindOf(err) == fault.NotExist:
-		w = files.Want{}
-		if !c.sess.May(p, account.Write) && c.sess.May(p, account.Append) {
-			return c.noTransfer(err)
-		}
-	case err != nil:
-		return c.noTransfer(err)
-	case i.Part >= 0 && !i.PartOnly():
-		return c.noTransfer(partInTheWay(i))
-	}
-	return c.receive(p, w, "Receiving what goes behind "+p.String())
+	return c.receive("Receiving what goes behind "+p.String(), func(size int64) (*session.Transfer, error) {
+		return c.sess.Resume(p, -1, size)
+	})
 }
 
-// stou receives a file under a name that is not taken, and tells it (RFC 1123 section 4.1.2.9).
+// uniqueName begins both replies of STOU, which tell the name (RFC 1123 section 4.1.2.9).
+const uniqueName = "FILE: "
+
+// stou receives a file under a name that is not taken.
 func (c *conn) stou(arg string) error {
 	c.takeOffset()
 	c.takeRange()
@@ -211,7 +178,9 @@ func (c *conn) stou(arg string) error {
 		if err != nil {
 			return c.noTransfer(err)
 		}
-		err = c.receive(p, files.Want{New: true}, "FILE: "+name)
+		err = c.receive(uniqueName+name, func(size int64) (*session.Transfer, error) {
+			return c.sess.Put(p, files.Want{Size: size, New: true})
+		})
 		if fault.KindOf(err) != fault.Exist || c.way == nil {
 			return err
 		}
@@ -225,22 +194,19 @@ func random() string {
 	return hex.EncodeToString(b[:])
 }
 
-// receive is the way of every upload, from the data connection to the name.
-func (c *conn) receive(p files.Path, w files.Want, opening string) error {
+// receive is the way of every upload, from the data connection to the name. put begins it, with the size that ALLO
+// announced.
+func (c *conn) receive(opening string, put func(size int64) (*session.Transfer, error)) error {
+	size := c.takeSize()
 	if c.way == nil {
-		c.noTransfer(nil)
-		return errNoWay()
+		return c.noTransfer(errNoWay())
 	}
-	w.Size = c.takeSize()
-	if w.Size < w.From && w.Size >= 0 {
-		w.Size = -1 // it announced what is to come, not the whole
+	t, err := put(size)
+	if fault.KindOf(err) == fault.Exist {
+		return err // STOU tries another name
 	}
-	t, err := c.sess.Put(p, w)
 	if err != nil {
-		if !w.New || fault.KindOf(err) != fault.Exist {
-			c.agree(nil)
-		}
-		return err
+		return c.noTransfer(err)
 	}
 	defer c.follow(t)()
 	c.reply(150, opening)
@@ -255,7 +221,7 @@ func (c *conn) receive(p files.Path, w files.Want, opening string) error {
 	}
 	n, err := t.ReadFrom(src)
 	if err == nil {
-		err = c.whole(d, w, n)
+		err = c.whole(d, size, t.Info().Size+n)
 	}
 	if err != nil {
 		cutOff(d)
@@ -268,16 +234,16 @@ func (c *conn) receive(p files.Path, w files.Want, opening string) error {
 		return err
 	}
 	t.Close()
-	if w.New {
+	if strings.HasPrefix(opening, uniqueName) {
 		return c.reply(226, opening)
 	}
-	return c.reply(226, fmt.Sprintf("Safe: %s (%d bytes)", p, info.Size))
+	return c.reply(226, fmt.Sprintf("Safe: %s (%d bytes)", info.Path, info.Size))
 }
 
 // whole tells an upload that ended from one that was cut, as far as the data connection knows.
-func (c *conn) whole(d dataConn, w files.Want, received int64) error {
-	if w.Size >= 0 && w.From+received < w.Size {
-		return refuse(426, "ALLO announced %d bytes and %d came; what came is kept as a part", w.Size, w.From+received)
+func (c *conn) whole(d dataConn, announced, size int64) error {
+	if size < announced {
+		return refuse(426, "ALLO announced %d bytes and %d came; what came is kept as a part", announced, size)
 	}
 	s, ok := d.(*secureData)
 	if !ok || !s.truncated() {

@@ -19,6 +19,7 @@ var zhSession = map[string]string{
 	"the connection broke before the end":                                "连接在结束前中断",
 	"the upload did not reach its end":                                   "上传没有到达结尾",
 
-	"aborted as you asked":                             "已按你的要求中止",
-	"the control connection ended during the transfer": "传输期间控制连接已断开",
+	"aborted as you asked":                                    "已按你的要求中止",
+	"the control connection ended during the transfer":        "传输期间控制连接已断开",
+	"the part has %d bytes: only that offset goes on with it": "该部分有 %d 字节：只能从这个位置继续",
 }
