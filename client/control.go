@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"strconv"
@@ -99,6 +100,9 @@ func (c *control) lost(ctx context.Context, err error) error {
 	c.broken = true
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if errors.Is(err, io.EOF) { // must not pass for the end of a file
+		err = io.ErrUnexpectedEOF
 	}
 	host := c.remote.url.Address()
 	switch {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
-	"errors"
 	"hash"
 	"io"
 	"time"
@@ -239,7 +238,7 @@ func (c *copying) pump(ctx context.Context, out files.Upload, in io.Reader, h ha
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.Is(err, io.EOF):
+		case err == io.EOF: // itself: what wraps it is no end of the content
 			return nil
 		case err != nil:
 			return local(err, c.r.From.String())

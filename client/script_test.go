@@ -436,3 +436,25 @@ func TestTraceMasksPasswords(t *testing.T) {
 		}
 	}
 }
+
+// TestLostControlConnectionIsNoEndOfFile: when both connections end in mid-download, what came is not the file.
+func TestLostControlConnectionIsNoEndOfFile(t *testing.T) {
+	t.Parallel()
+	u := play(t, func(f *foreign) {
+		var way *passive
+		special := modern(f, &way, 10)
+		special["RETR"] = func(string) bool { way.send("hello"); f.conn.Close(); return true }
+		f.serve(special)
+	})
+	r, err := dialPlain(t, u)
+	must(t, err)
+	body, _, err := r.Open(t.Context(), path(t, "f"), 0)
+	must(t, err)
+	_, err = io.ReadAll(body)
+	wantKind(t, err, fault.Cut)
+	if errors.Is(err, io.EOF) {
+		t.Errorf("%v passes for the end of the file", err)
+	}
+	_, err = client.Copy(t.Context(), r, path(t, "f"), disk(t, t.TempDir()), path(t, "f"), client.CopyOptions{Tries: -1})
+	wantKind(t, err, fault.Cut)
+}

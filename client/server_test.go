@@ -64,7 +64,7 @@ func newCertificate(t testing.TB) tls.Certificate {
 
 func newHarbour(t testing.TB) *harbour { return newHarbourOn(t, "127.0.0.1") }
 
-func newHarbourOn(t testing.TB, address string) *harbour {
+func newHarbourOn(t testing.TB, address string, change ...func(*ftpd.Config)) *harbour {
 	t.Helper()
 	dir := t.TempDir()
 	h := &harbour{t: t, homes: filepath.Join(dir, "homes"), pins: filepath.Join(dir, "known"), cert: newCertificate(t), loopback: address}
@@ -77,9 +77,13 @@ func newHarbourOn(t testing.TB, address string) *harbour {
 	}
 	h.book = book
 	h.hub = session.NewHub(session.Config{Book: book, Log: logs})
-	srv := ftpd.New(ftpd.Config{
+	conf := ftpd.Config{
 		Hub: h.hub, TLS: &tls.Config{Certificates: []tls.Certificate{h.cert}}, PlainLogins: "loopback", Log: logs,
-	})
+	}
+	for _, c := range change {
+		c(&conf)
+	}
+	srv := ftpd.New(conf)
 	var serving sync.WaitGroup
 	listen := func(implicit bool) string {
 		l, err := net.Listen("tcp", net.JoinHostPort(address, "0"))

@@ -1,0 +1,316 @@
+package client_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"sampan/client"
+	"sampan/files"
+	"sampan/ftpd"
+)
+
+// wire stands between client and harbour, on another loopback address with the same ports, and cuts.
+type wire struct {
+	t       *testing.T
+	address string // of the control connection
+	reset   bool   // cut with a reset, else with an end as if all were well
+
+	mu   sync.Mutex
+	cuts []int64 // of the data connections to come, one each: bytes to let through; -1 is all
+	live map[net.Conn]bool
+	done atomic.Int32 // cuts made
+}
+
+// passivePorts is a range that is free on both addresses.
+func passivePorts(t *testing.T, address string) (low int, listeners []net.Listener) {
+	t.Helper()
+	const n = 8
+	for range 50 {
+		first, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
+		must(t, err)
+		low = first.Addr().(*net.TCPAddr).Port
+		listeners = []net.Listener{first}
+		for port := low + 1; port < low+n && port < 65536; port++ {
+			l, err := net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(port)))
+			if err != nil {
+				break
+			}
+			probe, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+			if err != nil {
+				l.Close()
+				break
+			}
+			probe.Close()
+			listeners = append(listeners, l)
+		}
+		if len(listeners) == n {
+			return low, listeners
+		}
+		for _, l := range listeners {
+			l.Close()
+		}
+	}
+	t.Fatal("no free range of ports")
+	return 0, nil
+}
+
+// wires counts the wires, so that each has an address of its own.
+var wires atomic.Int32
+
+// newWire builds a harbour behind a wire.
+func newWire(t *testing.T) (*harbour, *wire) {
+	t.Helper()
+	w := &wire{t: t, reset: true, live: map[net.Conn]bool{}}
+	address := fmt.Sprintf("127.0.77.%d", wires.Add(1))
+	low, data := passivePorts(t, address)
+	h := newHarbourOn(t, "127.0.0.1", func(c *ftpd.Config) { c.PassiveLow, c.PassiveHigh = low, low+len(data)-1 })
+	control, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
+	must(t, err)
+	w.address = control.Addr().String()
+	var running sync.WaitGroup
+	for i, l := range append(data, control) {
+		to, isData := net.JoinHostPort("127.0.0.1", strconv.Itoa(low+i)), i < len(data)
+		if !isData {
+			to = h.ftp
+		}
+		running.Go(func() {
+			for {
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				running.Go(func() { w.carry(conn, to, isData) })
+			}
+		})
+		t.Cleanup(func() { l.Close() })
+	}
+	t.Cleanup(func() {
+		control.Close()
+		for _, l := range data {
+			l.Close()
+		}
+		w.dropAll()
+		running.Wait()
+	})
+	return h, w
+}
+
+// carry copies both ways; a data connection ends when as many bytes went by, in both directions together, as its cut says.
+func (w *wire) carry(a net.Conn, to string, isData bool) {
+	defer a.Close()
+	b, err := net.Dial("tcp", to)
+	if err != nil {
+		return
+	}
+	defer b.Close()
+	left := int64(-1)
+	w.mu.Lock()
+	w.live[a], w.live[b] = isData, isData
+	if isData && len(w.cuts) > 0 {
+		left, w.cuts = w.cuts[0], w.cuts[1:]
+	}
+	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		delete(w.live, a)
+		delete(w.live, b)
+		w.mu.Unlock()
+	}()
+	var budget atomic.Int64
+	budget.Store(left)
+	cut := sync.OnceFunc(func() { w.cut(a, b) })
+	var both sync.WaitGroup
+	for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
+		both.Go(func() {
+			if left < 0 {
+				io.Copy(way[1], way[0])
+				way[1].(*net.TCPConn).CloseWrite()
+				return
+			}
+			buf := make([]byte, 32<<10)
+			for {
+				n, err := way[0].Read(buf)
+				if rest := budget.Add(-int64(n)); rest < 0 {
+					way[1].Write(buf[:max(0, int64(n)+rest)])
+					cut()
+					return
+				}
+				way[1].Write(buf[:n])
+				if err != nil {
+					way[1].(*net.TCPConn).CloseWrite()
+					return
+				}
+			}
+		})
+	}
+	both.Wait()
+}
+
+func (w *wire) cut(a, b net.Conn) {
+	w.done.Add(1)
+	for _, c := range []net.Conn{a, b} {
+		if w.reset {
+			c.(*net.TCPConn).SetLinger(0)
+		}
+		c.Close()
+	}
+}
+
+// dropAll ends everything that goes through the wire just now.
+func (w *wire) dropAll() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for c := range w.live {
+		c.Close()
+	}
+}
+
+func TestCutAndResumed(t *testing.T) {
+	t.Parallel()
+	const size = 3<<20 + 123
+	content := bytesOf(7, size)
+	for _, plain := range []bool{true, false} {
+		for _, reset := range []bool{true, false} {
+			for _, put := range []bool{true, false} {
+				t.Run(fmt.Sprintf("plain=%v reset=%v put=%v", plain, reset, put), func(t *testing.T) {
+					t.Parallel()
+					h, w := newWire(t)
+					w.reset = reset
+					r := h.dialURL(h.url("ftp", w.address, "alice"), func(o *client.Options) { o.Plain = plain })
+					local := t.TempDir()
+					src, dst := disk(t, local), files.Store(r)
+					dirs := []string{local, h.home("alice")}
+					if !put {
+						src, dst = dst, src
+						dirs[0], dirs[1] = dirs[1], dirs[0]
+					}
+					write(t, filepath.Join(dirs[0], "f"), content)
+					write(t, filepath.Join(dirs[1], "f"), []byte("the old version"))
+					cuts := []int64{0, 1, 5000, 1 << 20, 1, size / 3}
+					if plain {
+						cuts = append(cuts, size-1-1<<20-size/3-5002+2) // about where the end is
+					}
+					w.cuts = cuts
+					said := &traced{}
+					res, err := client.Copy(t.Context(), src, path(t, "f"), dst, path(t, "f"), client.CopyOptions{Say: said.say})
+					if err != nil {
+						t.Fatalf("%v\n%s", err, said)
+					}
+					if !res.Verified || !bytes.Equal(read(t, filepath.Join(dirs[1], "f")), content) {
+						t.Errorf("%+v\n%s", res, said)
+					}
+					if int(w.done.Load()) < 5 {
+						t.Errorf("only %d cuts were made", w.done.Load())
+					}
+					if res.Restarted {
+						t.Errorf("it started over: %+v\n%s", res, said)
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestCutOneByteBeforeTheEnd: the old version stays, nobody reads the part, and one byte is enough to finish.
+func TestCutOneByteBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	const size = 200_000
+	content := bytesOf(8, size)
+	for _, reset := range []bool{true, false} {
+		for _, put := range []bool{true, false} {
+			t.Run(fmt.Sprintf("reset=%v put=%v", reset, put), func(t *testing.T) {
+				t.Parallel()
+				h, w := newWire(t)
+				w.reset = reset
+				r := h.dialURL(h.url("ftp", w.address, "alice"), func(o *client.Options) { o.Plain = true })
+				local := t.TempDir()
+				src, dst := disk(t, local), files.Store(r)
+				dirs := []string{local, h.home("alice")}
+				if !put {
+					src, dst = dst, src
+					dirs[0], dirs[1] = dirs[1], dirs[0]
+				}
+				write(t, filepath.Join(dirs[0], "f"), content)
+				write(t, filepath.Join(dirs[1], "f"), []byte("the old version"))
+				w.cuts = []int64{size - 1}
+				_, err := client.Copy(t.Context(), src, path(t, "f"), dst, path(t, "f"), client.CopyOptions{Tries: -1})
+				if err == nil || w.done.Load() != 1 {
+					t.Fatalf("the cut was not noticed: %v", err)
+				}
+				if got := read(t, filepath.Join(dirs[1], "f")); string(got) != "the old version" {
+					t.Errorf("the old version is gone: %d bytes are there", len(got))
+				}
+				res, err := client.Copy(t.Context(), src, path(t, "f"), dst, path(t, "f"), client.CopyOptions{})
+				must(t, err)
+				if !res.Verified || res.Resumed+res.Bytes != size || res.Resumed == 0 && !reset || !reset && res.Bytes != 1 {
+					t.Errorf("%+v", res)
+				}
+				if !bytes.Equal(read(t, filepath.Join(dirs[1], "f")), content) {
+					t.Error("other bytes arrived")
+				}
+			})
+		}
+	}
+}
+
+// TestControlConnectionsDrop: all connections end at once, again and again, at random places.
+func TestControlConnectionsDrop(t *testing.T) {
+	t.Parallel()
+	h, w := newWire(t)
+	r := h.dialURL(h.url("ftp", w.address, "alice"))
+	local := t.TempDir()
+	d := disk(t, local)
+	content := bytesOf(9, 24<<20)
+	write(t, filepath.Join(local, "f"), content)
+	for _, put := range []bool{true, false} {
+		src, dst, to := d, files.Store(r), path(t, "f")
+		if !put {
+			src, dst, to = r, d, path(t, "back")
+		}
+		drops, last := 0, int64(0)
+		said := &traced{}
+		res, err := client.Copy(t.Context(), src, path(t, "f"), dst, to, client.CopyOptions{Say: said.say, Progress: func(p client.Progress) {
+			if p.Phase == client.Moving && p.Done > last+4<<20 && drops < 3 {
+				drops, last = drops+1, p.Done
+				w.dropAll()
+			}
+		}})
+		if err != nil {
+			t.Fatalf("put=%v: %v\n%s", put, err, said)
+		}
+		if !res.Verified {
+			t.Errorf("put=%v after %d drops: %+v\n%s", put, drops, res, said)
+		}
+	}
+	if !bytes.Equal(read(t, filepath.Join(local, "back")), content) {
+		t.Error("other bytes came back")
+	}
+}
+
+// TestIdleConnectionIsLookedAt: what lay idle for long is used if it lives and replaced if it does not, also below TLS.
+func TestIdleConnectionIsLookedAt(t *testing.T) {
+	t.Parallel()
+	h, w := newWire(t)
+	tr := &traced{}
+	r := h.dialURL(h.url("ftp", w.address, "alice"), func(o *client.Options) { o.Trace = tr.add })
+	for _, dropped := range []bool{false, false, true, false} {
+		if dropped {
+			w.dropAll()
+		}
+		if client.Age(r) != 1 {
+			t.Fatal("no connection lies idle")
+		}
+		_, err := r.Stat(t.Context(), files.Root)
+		must(t, err)
+	}
+	if n := bytes.Count([]byte(tr.String()), []byte("> USER")); n != 2 {
+		t.Errorf("%d log-ins, want 2:\n%s", n, tr)
+	}
+}
