@@ -119,7 +119,12 @@ func move(from *dir, a string, to *dir, b string, replace bool) error {
 	return err
 }
 
-// lock makes the home this process's own until d is closed.
+// unlock ends lock at once, also for a child process that is just being started and has not closed d yet.
+func (d *dir) unlock() {
+	_ = control(d.f, func(fd int) error { return unix.Flock(fd, unix.LOCK_UN) })
+}
+
+// lock makes the home this process's own.
 func (d *dir) lock() error {
 	err := control(d.f, func(fd int) error { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
 	if err != unix.EWOULDBLOCK {

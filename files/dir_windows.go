@@ -81,6 +81,8 @@ func move(from *dir, a string, to *dir, b string, replace bool) error {
 // lock does nothing here: the lock of the data directory keeps a second server out.
 func (d *dir) lock() error { return nil }
 
+func (d *dir) unlock() {}
+
 func (d *dir) free() int64 {
 	name, err := windows.UTF16PtrFromString(d.root.Name())
 	if err != nil {

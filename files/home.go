@@ -132,6 +132,9 @@ func (h *Home) shut() {
 	if h.ledger.f != nil {
 		h.ledger.f.Close()
 	}
+	if h.ledger.dir != nil {
+		h.ledger.dir.unlock()
+	}
 	for _, d := range []*dir{h.ledger.dir, h.stage, h.part, h.top} {
 		if d != nil {
 			d.close()

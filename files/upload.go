@@ -18,10 +18,11 @@ type upload struct {
 	f    *os.File
 	want Want
 
-	mu      sync.Mutex // guards what follows, is not held while bytes move
-	end     int64      // size of the stage
-	granted int64      // reserved behind end
-	pos     int64      // where the file's offset stands
+	mu      sync.Mutex  // guards what follows, is not held while bytes move
+	end     int64       // size of the stage
+	granted int64       // reserved behind end
+	pos     int64       // where the file's offset stands
+	mode    fs.FileMode // as measure saw it
 	filled  spans
 	random  bool // the ledger knows that it is written out of order
 	full    bool // the quota refused the last bytes that were asked for
@@ -276,11 +277,15 @@ func (h *Home) unclaim(e *entry) {
 	}
 }
 
-// measure gives back what is reserved and not on the disk. u.mu is held.
+// measure looks at the stage and gives back what is reserved and not on the disk. u.mu is held.
 func (u *upload) measure() {
 	u.h.giveBack(u.granted)
 	u.granted = 0
-	if n, err := fileNode(u.f); err == nil && n.size < u.end { // a write failed
+	n, err := fileNode(u.f)
+	if err != nil {
+		return
+	}
+	if u.mode = n.mode; n.size < u.end { // a write failed
 		u.h.release(u.end - n.size)
 		u.end = n.size
 	}
@@ -365,10 +370,11 @@ func (u *upload) publish() *change {
 			return fault.New(fault.IsDir, "%s: is a directory", p)
 		case u.want.New, old.mode&fs.ModeIrregular != 0:
 			return taken(p)
-		case old.mode.IsRegular():
+		case old.mode.IsRegular() && old.mode != u.mode:
 			if err := u.f.Chmod(old.mode.Perm()); err != nil {
 				return classify(err, p)
 			}
+			u.mode = old.mode
 		}
 		c.gone = old.counts()
 		c.places, c.dirs = []place{to.at(p.Base())}, []*dir{to}

@@ -1,0 +1,5 @@
+//go:build long
+
+package files
+
+const killRounds = 200
