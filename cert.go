@@ -13,7 +13,6 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"math/big"
 	"net"
 	"net/netip"
 	"os"
@@ -26,8 +25,10 @@ import (
 )
 
 const (
-	certLife  = 10 * 365 * 24 * time.Hour
-	certRenew = 30 * 24 * time.Hour // renewed when less is left
+	year          = 365 * 24 * time.Hour
+	authorityLife = 30 * year
+	certLife      = 10 * year
+	certRenew     = year / 12 // renewed when less is left
 )
 
 // certificates is the server's certificate, which a reload may exchange.
@@ -94,9 +95,10 @@ func localAddresses() (list []netip.Addr) {
 	return list
 }
 
-// ownCertificate returns the self-signed certificate in dir, made when it is missing and renewed when it is near its
-// end or does not name all of names. A renewal keeps the key, and with it every pin, and the subject, so that a copy
-// of an older certificate that a client was given still verifies the new one.
+// ownCertificate returns the generated certificate in dir: cert.pem holds the certificate and, behind it, the one of
+// its authority, which --cacert and its kin take; key.pem holds the key of both. The certificate is made when it is
+// missing and renewed when it is near its end or does not name all of names. A renewal keeps the key, and with it
+// every pin, and the authority, so that a copy of cert.pem that a client was given verifies the new one too.
 func ownCertificate(dir string, names []string, now time.Time, log *slog.Logger) (*tls.Certificate, error) {
 	certFile, keyFile := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -107,15 +109,20 @@ func ownCertificate(dir string, names []string, now time.Time, log *slog.Logger)
 		return nil, err
 	}
 	pair, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err == nil && covers(pair.Leaf, names, now) {
+	var authority *x509.Certificate
+	if err == nil && len(pair.Certificate) == 2 {
+		if authority, err = x509.ParseCertificate(pair.Certificate[1]); err == nil && pair.Leaf.CheckSignatureFrom(authority) != nil {
+			authority = nil
+		}
+	}
+	if authority != nil && covers(pair.Leaf, names, now) {
 		return &pair, nil
 	}
-	der, err := selfSign(key, names, now)
+	chain, err := issue(key, authority, names, now)
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "the certificate cannot be made")
 	}
-	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	if err := replaceFile(certFile, block, 0o644); err != nil {
+	if err := replaceFile(certFile, chain, 0o644); err != nil {
 		return nil, fault.Wrap(fault.Local, err, "%s cannot be written", certFile)
 	}
 	log.Info("certificate made", "file", certFile)
@@ -172,23 +179,24 @@ func covers(leaf *x509.Certificate, names []string, now time.Time) bool {
 	return true
 }
 
-// selfSign makes the certificate. It is its own authority, for that is what --cacert and its kin want.
-func selfSign(key *ecdsa.PrivateKey, names []string, now time.Time) ([]byte, error) {
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
-	if err != nil {
-		return nil, err
+// issue makes a certificate for names, by an authority that is made if there is none, and returns both in PEM.
+func issue(key *ecdsa.PrivateKey, authority *x509.Certificate, names []string, now time.Time) ([]byte, error) {
+	name := "Sampan " + keyName(key)
+	if authority == nil {
+		ca := template(name+" CA", now, authorityLife)
+		ca.IsCA, ca.MaxPathLenZero = true, true
+		ca.KeyUsage = x509.KeyUsageCertSign
+		der, err := x509.CreateCertificate(rand.Reader, ca, ca, key.Public(), key)
+		if err != nil {
+			return nil, err
+		}
+		if authority, err = x509.ParseCertificate(der); err != nil {
+			return nil, err
+		}
 	}
-	c := &x509.Certificate{
-		SerialNumber:          serial,
-		Subject:               pkix.Name{Organization: []string{"Sampan"}, CommonName: "Sampan " + keyName(key)},
-		NotBefore:             now.Add(-time.Hour),
-		NotAfter:              now.Add(certLife),
-		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		BasicConstraintsValid: true,
-		IsCA:                  true,
-		MaxPathLenZero:        true,
-	}
+	c := template(name, now, certLife)
+	c.KeyUsage = x509.KeyUsageDigitalSignature
+	c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	for _, name := range names {
 		if ip := net.ParseIP(name); ip != nil {
 			c.IPAddresses = append(c.IPAddresses, ip)
@@ -196,7 +204,22 @@ func selfSign(key *ecdsa.PrivateKey, names []string, now time.Time) ([]byte, err
 			c.DNSNames = append(c.DNSNames, name)
 		}
 	}
-	return x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
+	der, err := x509.CreateCertificate(rand.Reader, c, authority, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	chain := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	return append(chain, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.Raw})...), nil
+}
+
+// template is what all our certificates have. The serial number is random (CreateCertificate makes it).
+func template(name string, now time.Time, life time.Duration) *x509.Certificate {
+	return &x509.Certificate{
+		Subject:               pkix.Name{Organization: []string{"Sampan"}, CommonName: name},
+		NotBefore:             now.Add(-time.Hour),
+		NotAfter:              now.Add(life),
+		BasicConstraintsValid: true,
+	}
 }
 
 // keyName is a short name of a key, so that the certificates of two servers have different subjects.

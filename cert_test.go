@@ -61,7 +61,7 @@ func TestCertificate(t *testing.T) {
 		return again.Leaf
 	}
 	verify(renewed("a new address", append(names, "192.0.2.8"), now), now) // with the copy of the first certificate
-	renewed("old age", names, now.Add(certLife-time.Hour))
+	verify(renewed("old age", names, now.Add(certLife-time.Hour)), now.Add(certLife))
 }
 
 // TestDamagedKeyIsKept: a key that cannot be read is never replaced silently, for that would break every pin.
