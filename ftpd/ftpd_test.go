@@ -31,12 +31,7 @@ import (
 	"sampan/session"
 )
 
-func TestMain(m *testing.M) {
-	if os.Getenv(splicedEnv) != "" {
-		os.Exit(uploadOnce())
-	}
-	goleak.VerifyTestMain(m)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const password = "correct horse battery"
 
@@ -486,3 +481,6 @@ func (h *house) mkdir(name, dir string) {
 		h.t.Fatal(err)
 	}
 }
+
+// later is a deadline that no honest step reaches.
+func later() time.Time { return time.Now().Add(patience) }

@@ -1,6 +1,7 @@
 package ftpd
 
 import (
+	"io"
 	"strings"
 	"testing"
 
@@ -19,7 +20,10 @@ func TestGrants(t *testing.T) {
 			p.send(command + "\r\n")
 			r, err := ftp.ReadReply(p.r)
 			if err == nil && r.Preliminary() {
-				nc.Write([]byte(content))
+				if content == "" {
+					io.Copy(io.Discard, nc)
+				}
+				io.WriteString(nc, content)
 				nc.Close()
 				r, err = ftp.ReadReply(p.r)
 			}
