@@ -125,26 +125,6 @@ func TestAbort(t *testing.T) {
 	})
 }
 
-// TestUrgentAbort: the Telnet Synch goes as urgent data, and must not take a byte of what follows.
-func TestUrgentAbort(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	h.add("alice", -1, nil)
-	p := h.login("alice")
-	for _, test := range []struct{ urgent, behind string }{
-		{"\xff\xf4\xff", "\xf2ABOR\r\n"}, {"\xff\xf4\xff\xf2", "ABOR\r\n"}, {"\xf2", "ABOR\r\n"},
-	} {
-		p.begin("STOR f")
-		if err := sendUrgent(p.tcp, test.urgent); err != nil {
-			t.Fatal(err)
-		}
-		p.send(test.behind)
-		p.want(426)
-		p.want(226)
-		p.cmd(200, "NOOP")
-	}
-}
-
 // TestKilledClient: a client that dies ends both its connections, the control connection first. Nothing is published.
 func TestKilledClient(t *testing.T) {
 	t.Parallel()
@@ -199,20 +179,27 @@ func TestLongLine(t *testing.T) {
 	q.gone()
 }
 
-func TestTimeouts(t *testing.T) {
+func TestLoginTimeout(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, hurried(func(l *limits) { l.login, l.idle = 100*time.Millisecond, 400*time.Millisecond }))
-	h.add("alice", -1, nil)
+	h := newHouse(t, hurried(func(l *limits) { l.login = 50 * time.Millisecond }))
 	p := h.dial()
 	p.want(421)
 	p.gone()
 	p = h.dial()
-	p.login("alice")
+	p.send("USER al") // half a line is nothing
+	p.want(421)
+	p.gone()
+}
+
+func TestIdleTimeout(t *testing.T) {
+	t.Parallel()
+	const idle = 1500 * time.Millisecond
+	h := newHouse(t, hurried(func(l *limits) { l.idle = idle }))
+	h.add("alice", -1, nil)
+	p := h.login("alice")
 	nc := p.begin("STOR f")
-	began := time.Now()
-	for time.Since(began) < 600*time.Millisecond { // a transfer is not idle
+	for began := time.Now(); time.Since(began) < idle+idle/5; { // a transfer is not idle
 		nc.Write([]byte("x"))
-		p.cmd(200, "NOOP")
 	}
 	nc.Close()
 	p.want(226)

@@ -15,7 +15,6 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -429,15 +428,6 @@ func pathOf(t testing.TB, s string) files.Path {
 		t.Fatal(err)
 	}
 	return p
-}
-
-func loopback(t testing.TB, s string) netip.AddrPort {
-	t.Helper()
-	a, err := netip.ParseAddrPort(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
 }
 
 // moved tells how many bytes the only transfer has moved, -1 if there is none.
