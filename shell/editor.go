@@ -2,122 +2,324 @@ package shell
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
-	"github.com/reeflective/readline"
+	"github.com/rivo/uniseg"
 	"golang.org/x/term"
 
 	"sampan/fault"
+	"sampan/words"
 )
 
-// An editor reads lines from the person. io.EOF is ^D or the end of the input, context.Canceled is ^C.
-type editor interface {
-	line(ctx context.Context, prompt string) (string, error)
+// An editor reads one line after another from a terminal in raw mode. It knows the keys of Emacs and the arrows, shows
+// a window of a line that is too long, and counts Chinese characters as two columns. It asks the terminal nothing, so
+// that a slow connection to it costs nothing and what was typed ahead stays in order.
+type editor struct {
+	in       io.Reader
+	out      io.Writer
+	cols     func() int
+	prompt   string
+	hidden   bool                           // show nothing of the line
+	history  []string                       // older lines, oldest first
+	complete func(before string) completion // what Tab does; nil is nothing
+
+	before, after string // the line, parted at the cursor
+	at            int    // where in the history; len(history) is the line itself
+	draft         string // the line while older ones are looked at
 }
 
-// newEditor returns an editor with history and completion on a terminal, else a plain one. Where only the history
-// cannot be kept it returns both an editor and the reason.
-func (t *task) newEditor() (editor, error) {
-	in, ok := terminal(t.In)
-	_, out := terminal(t.Out)
-	if !ok || !out || t.In != io.Reader(os.Stdin) || t.Out != io.Writer(os.Stdout) {
-		return plainEditor{t.Env}, nil
-	}
-	ed := &lineEditor{t: t, rl: readline.NewShell(), fd: in}
-	ed.rl.Prompt.Primary(func() string { return ed.prompt })
-	const key = "sampan-complete"
-	ed.rl.Keymap.Register(map[string]func(){key: ed.complete})
-	for _, keymap := range []string{"emacs", "emacs-standard", "vi-insert"} {
-		if err := ed.rl.Config.Bind(keymap, "\t", key, false); err != nil {
-			return plainEditor{t.Env}, fault.Wrap(fault.Internal, err, "the line editor does not start")
+// read reads one line. io.EOF is ^D in an empty line or the end of the input, context.Canceled is ^C.
+func (e *editor) read() (string, error) {
+	e.before, e.after, e.at, e.draft = "", "", len(e.history), ""
+	e.draw()
+	var pending []byte
+	for {
+		c, err := e.key()
+		if err != nil {
+			return "", err
+		}
+		if c >= 0x20 && c != 0x7f {
+			pending = append(pending, c)
+			if !utf8.FullRune(pending) {
+				continue
+			}
+			if r, _ := utf8.DecodeRune(pending); !unicode.IsControl(r) && r != utf8.RuneError && len(e.before)+len(e.after) < 4096 {
+				e.insert(string(r))
+			}
+			pending = pending[:0]
+			continue
+		}
+		pending = pending[:0]
+		switch c {
+		case '\r', '\n':
+			line := e.before + e.after
+			e.before, e.after = line, ""
+			e.draw()
+			return line, nil
+		case ctrl('C'):
+			return "", context.Canceled
+		case ctrl('D'):
+			if e.before+e.after == "" {
+				return "", io.EOF
+			}
+		}
+		if err := e.control(c); err != nil {
+			return "", err
 		}
 	}
-	return ed, ed.keepHistory()
 }
 
-// plainEditor reads lines as they come.
-type plainEditor struct{ *Env }
-
-func (p plainEditor) line(ctx context.Context, prompt string) (string, error) {
-	if p.interactive() {
-		return p.read(ctx, prompt, false)
+// key reads one byte.
+func (e *editor) key() (byte, error) {
+	var b [1]byte
+	for {
+		n, err := e.in.Read(b[:])
+		if n == 1 {
+			return b[0], nil
+		}
+		if err != nil {
+			return 0, err
+		}
 	}
-	if err := ctx.Err(); err != nil {
-		return "", err
+}
+
+func ctrl(c byte) byte { return c & 0x1f }
+
+// insert puts s at the cursor.
+func (e *editor) insert(s string) {
+	old := words.Width(e.prompt + words.Escape(e.before))
+	e.before += s
+	s = words.Escape(s)
+	now := words.Width(e.prompt + words.Escape(e.before))
+	if e.after == "" && !e.hidden && now < e.cols() && now == old+words.Width(s) {
+		fmt.Fprint(e.out, s) // the usual case, without any control sequence
+		return
 	}
-	return readLine(p.In)
+	e.draw()
 }
 
-// lineEditor is package readline. Its own completion counts bytes where it should count characters, so Tab is ours.
-type lineEditor struct {
-	t      *task
-	rl     *readline.Shell
-	fd     int
-	prompt string
+// control does what a control key says.
+func (e *editor) control(c byte) error {
+	switch c {
+	case ctrl('H'), 0x7f:
+		e.before = e.before[:lastCluster(e.before)]
+	case ctrl('D'):
+		e.after = e.after[firstCluster(e.after):]
+	case ctrl('B'):
+		e.move(lastCluster(e.before))
+	case ctrl('F'):
+		e.move(len(e.before) + firstCluster(e.after))
+	case ctrl('A'):
+		e.move(0)
+	case ctrl('E'):
+		e.move(len(e.before) + len(e.after))
+	case ctrl('U'):
+		e.before = ""
+	case ctrl('K'):
+		e.after = ""
+	case ctrl('W'):
+		e.before = e.before[:lastWord(e.before)]
+	case ctrl('P'):
+		e.recall(e.at - 1)
+	case ctrl('N'):
+		e.recall(e.at + 1)
+	case ctrl('L'):
+		if !e.hidden {
+			fmt.Fprint(e.out, "\x1b[H\x1b[2J")
+		}
+	case '\t':
+		e.tab()
+	case 0x1b:
+		return e.escape()
+	default:
+		return nil
+	}
+	e.draw()
+	return nil
 }
 
-// keepHistory keeps lines in STATE/history.
-func (l *lineEditor) keepHistory() error {
-	dir, err := l.t.stateDir()
+// move puts the cursor behind the first n bytes.
+func (e *editor) move(n int) {
+	line := e.before + e.after
+	e.before, e.after = line[:n], line[n:]
+}
+
+// escape reads what the arrows and their like send behind ESC (ECMA-48 CSI, and SS3), and Alt with a letter.
+func (e *editor) escape() error {
+	c, err := e.key()
 	if err != nil {
 		return err
 	}
-	name := filepath.Join(dir, "history")
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND, 0o600)
-	if err == nil {
-		f.Close()
-		var h readline.History
-		if h, err = readline.NewHistoryFromFile(name); err == nil {
-			l.rl.History.Delete()
-			l.rl.History.Add("sampan", h)
-			return nil
+	sequence := string(rune(c))
+	if c == '[' || c == 'O' {
+		for len(sequence) < 16 {
+			if c, err = e.key(); err != nil {
+				return err
+			}
+			sequence += string(rune(c))
+			if c >= 0x40 && c <= 0x7e {
+				break
+			}
 		}
 	}
-	return fault.Wrap(fault.Local, err, "the history %s cannot be kept", name)
+	switch sequence {
+	case "[A", "OA":
+		e.recall(e.at - 1)
+	case "[B", "OB":
+		e.recall(e.at + 1)
+	case "[C", "OC":
+		e.move(len(e.before) + firstCluster(e.after))
+	case "[D", "OD":
+		e.move(lastCluster(e.before))
+	case "[H", "OH", "[1~", "[7~":
+		e.move(0)
+	case "[F", "OF", "[4~", "[8~":
+		e.move(len(e.before) + len(e.after))
+	case "[3~":
+		e.after = e.after[firstCluster(e.after):]
+	case "b", "[1;5D", "[1;3D":
+		e.move(lastWord(e.before))
+	case "f", "[1;5C", "[1;3C":
+		e.move(len(e.before) + firstWord(e.after))
+	default:
+		return nil
+	}
+	e.draw()
+	return nil
 }
 
-func (l *lineEditor) line(ctx context.Context, prompt string) (string, error) {
-	l.prompt = prompt
-	state, err := term.GetState(l.fd)
+// lastCluster is where the last character of s, with all its marks, begins.
+func lastCluster(s string) int {
+	at := 0
+	for g := uniseg.NewGraphemes(s); g.Next(); {
+		at, _ = g.Positions()
+	}
+	return at
+}
+
+// firstCluster is where the first character of s ends.
+func firstCluster(s string) int {
+	c, _, _, _ := uniseg.FirstGraphemeClusterInString(s, -1)
+	return len(c)
+}
+
+// lastWord is where the last word of s begins, firstWord where the first one ends.
+func lastWord(s string) int {
+	return strings.LastIndexFunc(strings.TrimRightFunc(s, unicode.IsSpace), unicode.IsSpace) + 1
+}
+
+func firstWord(s string) int {
+	rest := strings.TrimLeftFunc(s, unicode.IsSpace)
+	if n := strings.IndexFunc(rest, unicode.IsSpace); n >= 0 {
+		rest = rest[n:]
+	} else {
+		rest = ""
+	}
+	return len(s) - len(rest)
+}
+
+// recall shows line i of the history; behind the last one is what was being written.
+func (e *editor) recall(i int) {
+	if i < 0 || i > len(e.history) || e.hidden {
+		return
+	}
+	if e.at == len(e.history) {
+		e.draft = e.before + e.after
+	}
+	e.at, e.before, e.after = i, e.draft, ""
+	if i < len(e.history) {
+		e.before = e.history[i]
+	}
+}
+
+// tab completes what stands before the cursor.
+func (e *editor) tab() {
+	if e.complete == nil {
+		return
+	}
+	c := e.complete(e.before)
+	e.before = c.line
+	if len(c.choices) > 0 {
+		e.draw()
+		list := inColumns(c.choices, e.cols())
+		fmt.Fprint(e.out, "\r\n"+strings.ReplaceAll(list, "\n", "\r\n")+"\r\n")
+	}
+}
+
+// draw shows the line, or as much of it as there is room for.
+func (e *editor) draw() {
+	if e.hidden {
+		fmt.Fprint(e.out, "\r"+e.prompt+"\x1b[K")
+		return
+	}
+	before, after := words.Escape(e.before), words.Escape(e.after)
+	room := max(8, e.cols()-1-words.Width(e.prompt))
+	if words.Width(before+after) > room {
+		before = words.CutHead(before, max(room-words.Width(after), room*3/4))
+		after = words.Cut(after, room-words.Width(before))
+	}
+	fmt.Fprint(e.out, "\r"+e.prompt+before+after+"\x1b[K")
+	if w := words.Width(after); w > 0 {
+		fmt.Fprintf(e.out, "\x1b[%dD", w)
+	}
+}
+
+// edit reads a line with e from the terminal fd, in raw mode, so that ^C is an answer too and no reader stays behind.
+func (e *editor) edit(ctx context.Context, fd int) (string, error) {
+	state, err := term.MakeRaw(fd)
 	if err != nil {
 		return "", fault.Wrap(fault.Local, err, "the terminal cannot be read")
 	}
+	defer func() {
+		_ = term.Restore(fd, state)
+		fmt.Fprintln(e.out)
+	}()
 	type answer struct {
 		line string
 		err  error
 	}
 	done := make(chan answer, 1)
 	go func() {
-		line, err := l.rl.Readline()
+		line, err := e.read()
 		done <- answer{line, err}
 	}()
 	select {
 	case a := <-done:
-		if errors.Is(a.err, readline.ErrInterrupt) {
-			a.err = context.Canceled
-		}
 		return a.line, a.err
 	case <-ctx.Done():
-		_ = term.Restore(l.fd, state)
 		return "", ctx.Err()
 	}
 }
 
-// complete is Tab.
-func (l *lineEditor) complete() {
-	text := []rune(string(*l.rl.Line()))
-	at := l.rl.Cursor().Pos()
-	before, after := string(text[:at]), string(text[at:])
-	c := l.t.complete(context.Background(), before)
-	if c.line != before {
-		l.rl.Line().Set([]rune(c.line + after)...)
-		l.rl.Cursor().Set(len([]rune(c.line)))
+// lineReader returns what reads the lines of the shell: an editor with history and completion on a terminal. The
+// error says why the history cannot be kept.
+func (t *task) lineReader() (read func(ctx context.Context, prompt string) (string, error), err error) {
+	fd, ok := terminal(t.In)
+	if !ok {
+		return func(ctx context.Context, _ string) (string, error) {
+			if err := ctx.Err(); err != nil {
+				return "", err
+			}
+			return readLine(t.In)
+		}, nil
 	}
-	if len(c.choices) > 0 {
-		_, _ = l.rl.PrintTransientf("%s", l.prompt+before+after+"\r\n"+strings.ReplaceAll(inColumns(c.choices, columns(l.t.Out)), "\n", "\r\n"))
-	}
+	ed := &editor{in: t.In, out: t.Err, cols: func() int { return columns(t.Err) }}
+	ed.complete = func(before string) completion { return t.complete(context.Background(), before) }
+	h, err := t.openHistory()
+	keep := err == nil
+	return func(ctx context.Context, prompt string) (string, error) {
+		ed.prompt, ed.history = words.CutHead(prompt, ed.cols()/2), h.lines
+		line, err := ed.edit(ctx, fd)
+		if err == nil && keep {
+			if err := h.add(line); err != nil {
+				t.warn(fault.Say(err))
+				keep = false // one complaint will do
+			}
+		}
+		return line, err
+	}, err
 }

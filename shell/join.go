@@ -58,24 +58,35 @@ func (t *task) join(ctx context.Context, url string, j JoinOptions) error {
 		}
 	}
 	u.User, u.Pass = "", ""
-	var ticket string
-	err = breakable(ctx, func(ctx context.Context) (err error) {
-		ticket, err = client.Register(ctx, u, t.clientOptions(), name, j.Email, password)
+	r := request{Server: login(u), Name: name}
+	var st client.Standing
+	if err := breakable(ctx, func(ctx context.Context) (err error) {
+		if err = t.register(ctx, u, &r, j.Email, password); err == nil {
+			st, err = t.await(ctx, u, r)
+		}
 		return err
-	})
+	}); err != nil {
+		return err
+	}
+	return t.decided(ctx, u, r, st, password)
+}
+
+// register asks for the account and keeps the ticket.
+func (t *task) register(ctx context.Context, u client.URL, r *request, email, password string) error {
+	ticket, err := client.Register(ctx, u, t.clientOptions(), r.Name, email, password)
 	if err != nil {
 		return err
 	}
-	r := request{Server: login(u), Name: name, Ticket: ticket, Asked: time.Now().UTC().Truncate(time.Second)}
+	r.Ticket, r.Asked = ticket, time.Now().UTC().Truncate(time.Second)
 	if err := t.update(func(s *state) {
 		s.settle(r.Server, r.Name)
-		s.Requests = append(s.Requests, r)
+		s.Requests = append(s.Requests, *r)
 		s.Last = r.Server
 	}); err != nil {
 		t.warn(fault.Say(err))
 	}
-	t.happened("asked", r, words.M("The request is made. The operator of %s decides.", u.Host))
-	return t.await(ctx, u, r, password)
+	t.happened("asked", *r, words.M("The request is made. The operator of %s decides.", u.Host))
+	return nil
 }
 
 // joinStatus asks how a request stands that an earlier join made.
@@ -126,40 +137,29 @@ func (t *task) standing(ctx context.Context, r request) error {
 }
 
 // await asks until the operator has decided.
-func (t *task) await(ctx context.Context, u client.URL, r request, password string) error {
-	var st client.Standing
-	err := breakable(ctx, func(ctx context.Context) error {
-		stop := t.spin(ctx, words.M("waiting for the operator (^C leaves; the request stays)"))
-		defer stop()
-		pause := time.NewTimer(0)
-		defer pause.Stop()
-		for wait := time.Second; ; wait = min(wait+wait/4, 5*time.Second) {
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-pause.C:
-			}
-			var err error
-			st, err = client.Answer(ctx, u, t.clientOptions(), r.Ticket)
-			switch kind := fault.KindOf(err); {
-			case ctx.Err() != nil:
-				return ctx.Err()
-			case err == nil && st.State != client.Pending:
-				return nil
-			case err != nil && kind != fault.Unreachable && kind != fault.Cut && kind != fault.TooMany && kind != fault.Busy:
-				return err
-			}
-			pause.Reset(wait)
+func (t *task) await(ctx context.Context, u client.URL, r request) (client.Standing, error) {
+	stop := t.spin(ctx, words.M("waiting for the operator (^C leaves; the request stays)"))
+	defer stop()
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for wait := time.Second; ; wait = min(wait+wait/4, 5*time.Second) {
+		select {
+		case <-ctx.Done():
+		case <-pause.C:
 		}
-	})
-	if errors.Is(err, context.Canceled) {
-		t.warn(words.M("The request stays. Ask how it stands with: %s", "sampan join --status "+r.Server))
-		return saidError{err}
+		st, err := client.Answer(ctx, u, t.clientOptions(), r.Ticket)
+		switch kind := fault.KindOf(err); {
+		case ctx.Err() != nil:
+			stop()
+			t.warn(words.M("The request stays. Ask how it stands with: %s", "sampan join --status "+r.Server))
+			return st, saidError{ctx.Err()}
+		case err == nil && st.State != client.Pending:
+			return st, nil
+		case err != nil && kind != fault.Unreachable && kind != fault.Cut && kind != fault.TooMany && kind != fault.Busy:
+			return st, err
+		}
+		pause.Reset(wait)
 	}
-	if err != nil {
-		return err
-	}
-	return t.decided(ctx, u, r, st, password)
 }
 
 // decided tells the operator's decision; an account that was given is opened.

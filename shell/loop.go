@@ -125,13 +125,13 @@ func (t *task) enter(ctx context.Context, u client.URL) error {
 
 // loop reads and runs lines until Q or the end of the input. Where nobody watches, ErrSome says that some failed.
 func (t *task) loop(ctx context.Context) error {
-	ed, err := t.newEditor()
+	read, err := t.lineReader()
 	if err != nil {
 		t.warn(fault.Say(err))
 	}
 	failed := false
 	for {
-		line, err := ed.line(ctx, t.promptText())
+		line, err := read(ctx, t.promptText())
 		switch {
 		case errors.Is(err, io.EOF):
 			if failed && !t.interactive() {

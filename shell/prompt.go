@@ -6,10 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
-	"unicode/utf8"
-
-	"golang.org/x/term"
 
 	"sampan/client"
 	"sampan/fault"
@@ -25,23 +21,24 @@ func (e *Env) interactive() bool {
 // ask puts a question and returns the answer without blanks around it; hidden shows nothing of what is typed and keeps
 // blanks. From a pipe it reads one line. io.EOF at the end of the input, context.Canceled at ^C.
 func (e *Env) ask(ctx context.Context, q words.Message, hidden bool) (string, error) {
-	return e.read(ctx, e.text(q)+" ", hidden)
+	prompt := e.text(q) + " "
+	fd, ok := terminal(e.In)
+	if !ok {
+		fmt.Fprint(e.Err, prompt)
+		line, err := readLine(e.In)
+		fmt.Fprintln(e.Err)
+		return trim(line, hidden), err
+	}
+	ed := &editor{in: e.In, out: e.Err, cols: func() int { return columns(e.Err) }, prompt: prompt, hidden: hidden}
+	line, err := ed.edit(ctx, fd)
+	return trim(line, hidden), err
 }
 
-func (e *Env) read(ctx context.Context, prompt string, hidden bool) (string, error) {
-	fmt.Fprint(e.Err, prompt)
-	var line string
-	var err error
-	if fd, ok := terminal(e.In); ok {
-		line, err = readKeys(ctx, fd, e.In, e.Err, !hidden)
-	} else {
-		line, err = readLine(e.In)
-		fmt.Fprintln(e.Err)
+func trim(line string, hidden bool) string {
+	if hidden {
+		return line
 	}
-	if !hidden {
-		line = strings.TrimSpace(line)
-	}
-	return line, err
+	return strings.TrimSpace(line)
 }
 
 // readLine reads up to a line end, byte by byte, so that nothing behind it is taken from others who read r.
@@ -63,102 +60,6 @@ func readLine(r io.Reader) (string, error) {
 				return string(line), nil
 			}
 			return "", err
-		}
-	}
-}
-
-// readKeys reads a line from a terminal in raw mode, so that ^C is an answer too and no reader stays behind.
-func readKeys(ctx context.Context, fd int, in io.Reader, out io.Writer, echo bool) (string, error) {
-	state, err := term.MakeRaw(fd)
-	if err != nil {
-		return "", fault.Wrap(fault.Local, err, "the terminal cannot be read")
-	}
-	defer func() {
-		_ = term.Restore(fd, state)
-		fmt.Fprintln(out)
-	}()
-	type answer struct {
-		line string
-		err  error
-	}
-	done := make(chan answer, 1)
-	go func() {
-		line, err := editKeys(in, out, echo)
-		done <- answer{line, err}
-	}()
-	select {
-	case a := <-done:
-		return a.line, a.err
-	case <-ctx.Done():
-		return "", ctx.Err()
-	}
-}
-
-// editKeys is a line editor with four keys: backspace, ^U, ^C and ^D.
-func editKeys(in io.Reader, out io.Writer, echo bool) (string, error) {
-	var line, pending []byte
-	var b [1]byte
-	show := func(s string) {
-		if echo {
-			fmt.Fprint(out, s)
-		}
-	}
-	erase := func() {
-		r, n := utf8.DecodeLastRune(line)
-		line = line[:len(line)-n]
-		if w := words.Width(string(r)); w > 0 {
-			show(strings.Repeat("\b", w) + strings.Repeat(" ", w) + strings.Repeat("\b", w))
-		}
-	}
-	for {
-		if n, err := in.Read(b[:]); n == 0 {
-			if err == nil {
-				continue
-			}
-			return "", err
-		}
-		switch c := b[0]; {
-		case c == '\r' || c == '\n':
-			return string(line), nil
-		case c == 3:
-			return "", context.Canceled
-		case c == 4:
-			if len(line) == 0 {
-				return "", io.EOF
-			}
-		case c == 8 || c == 127:
-			if len(line) > 0 {
-				erase()
-			}
-		case c == 21:
-			for len(line) > 0 {
-				erase()
-			}
-		case c == 27:
-			skipEscape(in)
-		default:
-			pending = append(pending, c)
-			if !utf8.FullRune(pending) {
-				continue
-			}
-			if r, _ := utf8.DecodeRune(pending); !unicode.IsControl(r) && r != utf8.RuneError && len(line) < 4096 {
-				line = append(line, pending...)
-				show(string(pending))
-			}
-			pending = pending[:0]
-		}
-	}
-}
-
-// skipEscape swallows what an arrow or function key sends behind ESC.
-func skipEscape(in io.Reader) {
-	var b [1]byte
-	for i := 0; i < 16; i++ {
-		if n, err := in.Read(b[:]); n == 0 || err != nil {
-			return
-		}
-		if i > 0 && b[0] >= 0x40 && b[0] <= 0x7e || i == 0 && b[0] != '[' && b[0] != 'O' {
-			return
 		}
 	}
 }

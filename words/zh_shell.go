@@ -2,7 +2,6 @@ package words
 
 // zhShell holds what package shell and the client's commands say.
 var zhShell = map[string]string{
-	"the line editor does not start":                                                "无法启动行编辑器",
 	"the history %s cannot be kept":                                                 "无法保存历史记录 %s",
 	"the terminal cannot be read":                                                   "无法读取终端",
 	"%s: the pattern is not complete; write \\[ for a bracket":                      "%s：通配模式不完整；方括号本身请写成 \\[",
