@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"unicode/utf8"
 
 	"sampan/fault"
 	"sampan/files"
@@ -20,6 +22,21 @@ import (
 
 // partSuffix is what the name of an unfinished download ends with.
 const partSuffix = ".part"
+
+// partName is the name of the part of a file. A name that is too long for the suffix is shortened, with a hash of the
+// whole so that no two meet.
+func partName(name string) string {
+	dir, base := filepath.Split(name)
+	if len(base)+len(partSuffix) > 255 {
+		sum := sha256.Sum256([]byte(base))
+		head := base[:200]
+		for !utf8.ValidString(head) && len(head) > 196 {
+			head = head[:len(head)-1]
+		}
+		base = head + "~" + hex.EncodeToString(sum[:8])
+	}
+	return dir + base + partSuffix
+}
 
 // Disk is a Store over a directory of this machine, with NAME.part files and a rename at commit. It is a Parter and a
 // Summer, and an io.Closer. It has one owner, so parts are listed like the files that they are. Its errors are Local
@@ -111,13 +128,13 @@ func (d *disk) Stat(ctx context.Context, p files.Path) (files.Info, error) {
 	}
 	part := int64(-1)
 	if !p.IsRoot() {
-		if i, err := d.root.Lstat(name + partSuffix); err == nil && i.Mode().IsRegular() {
+		if i, err := d.root.Lstat(partName(name)); err == nil && i.Mode().IsRegular() {
 			part = i.Size()
 		}
 	}
 	i, err := d.root.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) && part >= 0 {
-		i, err := d.root.Stat(name + partSuffix)
+		i, err := d.root.Stat(partName(name))
 		if err != nil {
 			return files.Info{}, local(err, p.String())
 		}
@@ -198,12 +215,15 @@ func (d *disk) list(ctx context.Context, p files.Path, yield func(files.Info) bo
 }
 
 // open opens a regular file, without waiting for the other end of a pipe.
-func (d *disk) open(p files.Path, suffix string) (*os.File, fs.FileInfo, error) {
+func (d *disk) open(p files.Path, part bool) (*os.File, fs.FileInfo, error) {
 	name, err := d.name(p)
 	if err != nil {
 		return nil, nil, err
 	}
-	f, err := d.root.OpenFile(name+suffix, os.O_RDONLY|nonblock, 0)
+	if part {
+		name = partName(name)
+	}
+	f, err := d.root.OpenFile(name, os.O_RDONLY|nonblock, 0)
 	if err != nil {
 		return nil, nil, local(err, p.String())
 	}
@@ -226,7 +246,7 @@ func (d *disk) Open(ctx context.Context, p files.Path, off int64) (io.ReadCloser
 	if err := ctx.Err(); err != nil {
 		return nil, files.Info{}, err
 	}
-	f, i, err := d.open(p, "")
+	f, i, err := d.open(p, false)
 	if err != nil {
 		return nil, files.Info{}, err
 	}
@@ -242,6 +262,9 @@ func (d *disk) Open(ctx context.Context, p files.Path, off int64) (io.ReadCloser
 }
 
 func (d *disk) Mkdir(ctx context.Context, p files.Path) error {
+	if p.IsRoot() {
+		return fault.New(fault.Exist, "%s: that name is taken", p.String())
+	}
 	name, err := d.newName(p)
 	if err != nil {
 		return err
@@ -286,22 +309,22 @@ func (d *disk) Remove(ctx context.Context, p files.Path) error {
 		return fault.New(fault.BadName, "the root cannot be replaced")
 	}
 	i, err := d.root.Lstat(name)
-	part := d.root.Remove
 	if errors.Is(err, fs.ErrNotExist) {
-		return local(part(name+partSuffix), p.String())
+		return local(d.root.Remove(partName(name)), p.String())
 	}
 	if err == nil {
 		err = d.root.Remove(name)
 	}
 	if err == nil && i.Mode().IsRegular() {
-		if err := part(name + partSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return local(err, p.String())
-		}
+		err = d.dropPart(name)
 	}
 	return local(err, p.String())
 }
 
 func (d *disk) Rename(ctx context.Context, from, to files.Path, replace bool) error {
+	if from.IsRoot() {
+		return fault.New(fault.BadName, "the root cannot be replaced")
+	}
 	old, err := d.name(from)
 	if err != nil {
 		return err
@@ -317,7 +340,14 @@ func (d *disk) Rename(ctx context.Context, from, to files.Path, replace bool) er
 	if target, err := d.root.Lstat(name); err == nil && (!replace || target.IsDir() || source.IsDir()) {
 		return fault.New(fault.Exist, "%s: that name is taken", to.String())
 	}
-	return local(d.root.Rename(old, name), to.String())
+	if from == to {
+		return nil
+	}
+	err = d.root.Rename(old, name)
+	if err == nil && source.Mode().IsRegular() {
+		err = errors.Join(d.dropPart(old), d.dropPart(name))
+	}
+	return local(err, to.String())
 }
 
 func (d *disk) Set(ctx context.Context, p files.Path, a files.Attr) error {
@@ -341,7 +371,7 @@ func (d *disk) Set(ctx context.Context, p files.Path, a files.Attr) error {
 // Part describes NAME.part.
 func (d *disk) Part(ctx context.Context, p files.Path) (files.PartInfo, error) {
 	h := sha256.New()
-	n, i, err := d.feed(ctx, p, partSuffix, 0, -1, h)
+	n, i, err := d.feed(ctx, p, true, 0, -1, h)
 	if fault.KindOf(err) == fault.NotExist && err != nil {
 		return files.PartInfo{}, fault.New(fault.NotExist, "%s: no part is kept there", p.String())
 	}
@@ -356,7 +386,15 @@ func (d *disk) DropPart(ctx context.Context, p files.Path) error {
 	if err != nil {
 		return err
 	}
-	return local(d.root.Remove(name+partSuffix), p.String())
+	return local(d.root.Remove(partName(name)), p.String())
+}
+
+// dropPart removes a part that may be there.
+func (d *disk) dropPart(name string) error {
+	if err := d.root.Remove(partName(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // Sum hashes a range of a file.
@@ -365,15 +403,15 @@ func (d *disk) Sum(ctx context.Context, p files.Path, algo string, off, n int64)
 		return nil, fault.New(fault.Unsupported, "%s is not computed here", algo)
 	}
 	h := sha256.New()
-	if _, _, err := d.feed(ctx, p, "", off, n, h); err != nil {
+	if _, _, err := d.feed(ctx, p, false, off, n, h); err != nil {
 		return nil, err
 	}
 	return h.Sum(nil), nil
 }
 
-// feed reads n bytes (all if -1) of a file, or with partSuffix of a part, into h.
-func (d *disk) feed(ctx context.Context, p files.Path, suffix string, off, n int64, h hash.Hash) (int64, fs.FileInfo, error) {
-	f, i, err := d.open(p, suffix)
+// feed reads n bytes (all if -1) of a file, or of its part, into h.
+func (d *disk) feed(ctx context.Context, p files.Path, part bool, off, n int64, h hash.Hash) (int64, fs.FileInfo, error) {
+	f, i, err := d.open(p, part)
 	if err != nil {
 		return 0, nil, err
 	}

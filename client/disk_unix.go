@@ -5,11 +5,26 @@ package client
 import (
 	"errors"
 	"os"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
-// nonblock keeps open from waiting for the other end of a pipe.
-const nonblock = syscall.O_NONBLOCK
+const (
+	nonblock      = unix.O_NONBLOCK // open does not wait for the other end of a pipe
+	closeToRename = false           // an open file can be renamed
+)
+
+var errLocked = unix.EWOULDBLOCK
+
+// lockFile takes the one lock on f, which ends with the process at the latest. On file systems without locks it does
+// nothing.
+func lockFile(f *os.File) error {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.ENOLCK) || errors.Is(err, unix.ENOSYS) {
+		return nil
+	}
+	return err
+}
 
 // syncDir makes a rename durable. File systems that cannot sync directories say EINVAL; they do it by themselves.
 func syncDir(root *os.Root, dir string) error {
@@ -18,7 +33,7 @@ func syncDir(root *os.Root, dir string) error {
 		return err
 	}
 	defer f.Close()
-	if err := f.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, syscall.ENOTSUP) {
+	if err := f.Sync(); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOTSUP) {
 		return err
 	}
 	return nil

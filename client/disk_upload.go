@@ -12,17 +12,20 @@ import (
 	"sampan/files"
 )
 
-// diskUpload writes NAME.part. It stays there until Commit renames it.
+// diskUpload writes NAME.part, which stays there until Commit renames it. A lock on it keeps two copies to one name
+// apart: without it one could publish what the other has only begun.
 type diskUpload struct {
-	d       *disk
-	path    files.Path
-	name    string
-	file    *os.File
-	size    int64
-	isNew   bool
-	dropped bool
+	d      *disk
+	path   files.Path
+	name   string
+	part   string
+	file   *os.File
+	size   int64
+	isNew  bool
+	doomed bool // the part is of no use to anybody
 }
 
+// Create is Busy while another copy writes to the same name.
 func (d *disk) Create(ctx context.Context, p files.Path, w files.Want) (files.Upload, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -31,64 +34,106 @@ func (d *disk) Create(ctx context.Context, p files.Path, w files.Want) (files.Up
 	if err != nil {
 		return nil, err
 	}
-	i, err := d.root.Stat(name)
-	switch {
-	case err == nil && i.IsDir():
-		return nil, fault.New(fault.IsDir, "%s: is a directory", p.String())
-	case err == nil && w.New:
-		return nil, fault.New(fault.Exist, "%s: that name is taken", p.String())
-	case err == nil && !i.Mode().IsRegular():
-		return nil, fault.New(fault.Unsupported, "%s: not a regular file", p.String())
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return nil, local(err, p.String())
-	}
-	flags := os.O_RDWR | os.O_CREATE | nonblock
-	if !w.Part {
-		if err := d.root.Remove(name + partSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, local(err, p.String())
-		}
-		flags |= os.O_EXCL
-	}
 	mode := fs.FileMode(0o666)
-	if err == nil && i != nil {
+	switch i, err := d.root.Stat(name); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, local(err, p.String())
+	case i.IsDir():
+		return nil, fault.New(fault.IsDir, "%s: is a directory", p.String())
+	case w.New:
+		return nil, fault.New(fault.Exist, "%s: that name is taken", p.String())
+	case !i.Mode().IsRegular():
+		return nil, fault.New(fault.Unsupported, "%s: not a regular file", p.String())
+	default:
 		mode = i.Mode().Perm()
 	}
-	f, err := d.root.OpenFile(name+partSuffix, flags, mode)
-	if err != nil {
+	u := &diskUpload{d: d, path: p, name: name, part: partName(name), isNew: w.New}
+	if err := u.take(w, mode); err != nil {
 		return nil, local(err, p.String())
 	}
-	u := &diskUpload{d: d, path: p, name: name, file: f, isNew: w.New}
 	if err := u.keep(ctx, w); err != nil {
-		if !w.Part {
-			u.dropped = true
-		}
+		u.doomed = !w.Part
 		u.Close()
 		return nil, err
 	}
 	return u, nil
 }
 
+// take opens the part and locks it: the one that is there to go on with it, else a new one in its place. Nothing is
+// written through a link that somebody may have put there.
+func (u *diskUpload) take(w files.Want, mode fs.FileMode) error {
+	old, err := u.d.root.Lstat(u.part)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && w.Part:
+		return fault.New(fault.BadOffset, "%s: the part is not %d bytes long", u.path.String(), w.From)
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	case !old.Mode().IsRegular():
+		return fault.New(fault.Unsupported, "%s: not a regular file", u.part)
+	case w.Part && old.Size() != w.From:
+		return fault.New(fault.BadOffset, "%s: the part is not %d bytes long", u.path.String(), w.From)
+	case !w.Part && w.From > 0:
+		return fault.New(fault.Busy, "%s: a part of %d bytes waits there", u.path.String(), old.Size())
+	}
+	if err == nil {
+		if err := u.lock(os.O_RDWR|nonblock, mode); err != nil || w.Part {
+			return err
+		}
+		if closeToRename { // nor removes one
+			return u.file.Truncate(0)
+		}
+		defer u.file.Close() // its lock is held until the new one is there
+		if err := u.d.root.Remove(u.part); err != nil {
+			return err
+		}
+	}
+	return u.lock(os.O_RDWR|os.O_CREATE|os.O_EXCL|nonblock, mode)
+}
+
+// lock opens the part and makes sure that it is still the one of that name when the lock is held.
+func (u *diskUpload) lock(flags int, mode fs.FileMode) error {
+	f, err := u.d.root.OpenFile(u.part, flags, mode)
+	busy := fault.New(fault.Busy, "%s: another copy is writing it just now", u.path.String())
+	if errors.Is(err, fs.ErrExist) {
+		return busy
+	}
+	if err != nil {
+		return err
+	}
+	held, err := f.Stat()
+	if err == nil {
+		err = lockFile(f)
+	}
+	if err == nil {
+		var now fs.FileInfo
+		if now, err = u.d.root.Lstat(u.part); err == nil && !os.SameFile(held, now) {
+			err = busy
+		}
+	}
+	if errors.Is(err, errLocked) || errors.Is(err, fs.ErrNotExist) {
+		err = busy
+	}
+	if err != nil {
+		f.Close()
+		return err
+	}
+	u.file = f
+	return nil
+}
+
 // keep begins the part with what w keeps.
 func (u *diskUpload) keep(ctx context.Context, w files.Want) error {
-	i, err := u.file.Stat()
-	if err != nil {
-		return local(err, u.path.String())
-	}
-	if !i.Mode().IsRegular() {
-		return fault.New(fault.Unsupported, "%s: not a regular file", u.path.String())
-	}
-	u.size = i.Size()
 	if w.Part {
-		if i.Size() != w.From {
-			return fault.New(fault.BadOffset, "%s: the part is not %d bytes long", u.path.String(), w.From)
-		}
+		u.size = w.From
 		return nil
 	}
 	if w.From == 0 {
 		return nil
 	}
 	src, _, err := u.d.Open(ctx, u.path, 0)
-	if fault.KindOf(err) == fault.NotExist && err != nil {
+	if err != nil && fault.KindOf(err) == fault.NotExist {
 		return fault.New(fault.BadOffset, "%s: there are only %d bytes", u.path.String(), 0)
 	}
 	if err != nil {
@@ -97,7 +142,7 @@ func (u *diskUpload) keep(ctx context.Context, w files.Want) error {
 	defer src.Close()
 	n, err := io.CopyN(u.file, src, w.From)
 	u.size = n
-	if errors.Is(err, io.EOF) {
+	if err == io.EOF {
 		return fault.New(fault.BadOffset, "%s: there are only %d bytes", u.path.String(), n)
 	}
 	return local(err, u.path.String())
@@ -105,7 +150,7 @@ func (u *diskUpload) keep(ctx context.Context, w files.Want) error {
 
 func (u *diskUpload) Write(p []byte) (int, error) { return u.WriteAt(p, u.size) }
 
-// WriteAt grows the contiguous head only where it touches it; a hole is cut off again by Close.
+// WriteAt overwrites or goes on, but leaves no hole.
 func (u *diskUpload) WriteAt(p []byte, off int64) (int, error) {
 	if u.file == nil {
 		return 0, fault.New(fault.Internal, "the upload is over")
@@ -130,7 +175,7 @@ func (u *diskUpload) Commit(ctx context.Context, sure func() error) (files.Info,
 	}
 	defer u.Close()
 	if err := u.file.Sync(); err != nil {
-		u.dropped = true // what is on the disk is unknown now
+		u.doomed = true // what is on the disk is unknown now
 		return files.Info{}, local(err, u.path.String())
 	}
 	if err := ctx.Err(); err != nil {
@@ -141,12 +186,7 @@ func (u *diskUpload) Commit(ctx context.Context, sure func() error) (files.Info,
 			return files.Info{}, err
 		}
 	}
-	err := u.file.Close()
-	u.file = nil
-	if err == nil {
-		err = u.publish()
-	}
-	if err != nil {
+	if err := u.publish(); err != nil {
 		return files.Info{}, local(err, u.path.String())
 	}
 	i, err := u.d.root.Stat(u.name)
@@ -156,15 +196,28 @@ func (u *diskUpload) Commit(ctx context.Context, sure func() error) (files.Info,
 	return diskInfo(u.path, i, -1), nil
 }
 
+// publish renames the part, if it still is the file that was written.
 func (u *diskUpload) publish() error {
 	if u.isNew {
 		if _, err := u.d.root.Lstat(u.name); err == nil {
 			return fault.New(fault.Exist, "%s: that name is taken", u.path.String())
 		}
 	}
-	if err := u.d.root.Rename(u.name+partSuffix, u.name); err != nil {
+	ours, err := u.file.Stat()
+	if err != nil {
 		return err
 	}
+	if now, err := u.d.root.Lstat(u.part); err != nil || !os.SameFile(ours, now) {
+		return fault.New(fault.Busy, "%s: another copy is writing it just now", u.path.String())
+	}
+	if closeToRename {
+		u.file.Close()
+	}
+	if err := u.d.root.Rename(u.part, u.name); err != nil {
+		return err
+	}
+	u.file.Close()
+	u.file = nil
 	return syncDir(u.d.root, filepath.Dir(u.name))
 }
 
@@ -173,10 +226,14 @@ func (u *diskUpload) Close() error {
 	if u.file == nil {
 		return nil
 	}
-	err := u.file.Close()
-	u.file = nil
-	if u.size == 0 || u.dropped {
-		err = u.d.root.Remove(u.name + partSuffix)
+	if closeToRename {
+		u.file.Close()
 	}
+	var err error
+	if u.size == 0 || u.doomed {
+		err = u.d.root.Remove(u.part)
+	}
+	u.file.Close()
+	u.file = nil
 	return local(err, u.path.String())
 }

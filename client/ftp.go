@@ -240,6 +240,12 @@ func (d *data) named(err error, p files.Path) error {
 
 // Mkdir sends MKD.
 func (r *remote) Mkdir(ctx context.Context, p files.Path) error {
+	if p.IsRoot() {
+		return fault.New(fault.Exist, "%s: that name is taken", p.String())
+	}
+	if err := p.CheckNew(); err != nil {
+		return err
+	}
 	return r.do(ctx, func(c *control) error {
 		reply, err := c.cmd(ctx, "MKD "+p.String())
 		if err != nil || reply.Done() {
@@ -283,6 +289,12 @@ func (r *remote) Remove(ctx context.Context, p files.Path) error {
 
 // Rename sends RNFR and RNTO. FTP has no rename that refuses to replace, so the name is looked at before.
 func (r *remote) Rename(ctx context.Context, from, to files.Path, replace bool) error {
+	if from.IsRoot() {
+		return fault.New(fault.BadName, "the root cannot be replaced")
+	}
+	if err := to.CheckNew(); err != nil {
+		return err
+	}
 	return r.do(ctx, func(c *control) error {
 		source, err := c.stat(ctx, from)
 		if err != nil {

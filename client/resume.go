@@ -84,7 +84,7 @@ func (c *copying) kept(ctx context.Context, source, target files.Info, there boo
 func (c *copying) head(ctx context.Context, n int64) (hash.Hash, []byte, error) {
 	if d, ok := c.src.(*disk); ok {
 		h := sha256.New()
-		_, _, err := d.feed(ctx, c.r.From, "", 0, n, h)
+		_, _, err := d.feed(ctx, c.r.From, false, 0, n, h)
 		return h, h.Sum(nil), err
 	}
 	ours, err := sum(ctx, c.src, c.r.From, n)
@@ -93,7 +93,7 @@ func (c *copying) head(ctx context.Context, n int64) (hash.Hash, []byte, error) 
 	}
 	if d, ok := c.dst.(*disk); ok {
 		h := sha256.New()
-		_, _, err := d.feed(ctx, c.r.To, partSuffix, 0, n, h)
+		_, _, err := d.feed(ctx, c.r.To, true, 0, n, h)
 		return h, ours, err
 	}
 	return nil, ours, nil

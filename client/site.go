@@ -57,7 +57,8 @@ func parsePart(text string) (size int64, sum []byte, ok bool) {
 	return int64(n), sum, err == nil && bad == nil && len(sum) == sha256.Size
 }
 
-// DropPart removes the part: DELE where it is alone, else an upload from zero that is given up at once.
+// DropPart removes a part that is alone, with DELE. There is no command for one beside a file; the next upload from
+// zero drops it.
 func (r *remote) DropPart(ctx context.Context, p files.Path) error {
 	i, err := r.Stat(ctx, p)
 	switch {
@@ -68,11 +69,7 @@ func (r *remote) DropPart(ctx context.Context, p files.Path) error {
 	case i.PartOnly():
 		return r.Remove(ctx, p)
 	}
-	u, err := r.Create(ctx, p, files.Want{Size: -1})
-	if err != nil {
-		return err
-	}
-	return u.Close()
+	return fault.New(fault.Unsupported, "%s: the part beside the file goes with the next upload", p.String())
 }
 
 // Sum asks HASH, behind RANG for a range (draft-bryan-ftpext-hash, draft-bryan-ftp-range).

@@ -1,0 +1,42 @@
+package client_test
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+
+	"sampan/account"
+	"sampan/files/filestest"
+)
+
+// TestRemoteIsAStore runs the suite of stores through the client, the wire and the server: it proves both ends.
+func TestRemoteIsAStore(t *testing.T) {
+	t.Parallel()
+	for _, way := range ways {
+		t.Run(way.name, func(t *testing.T) {
+			t.Parallel()
+			filestest.Run(t, func(t *testing.T) filestest.Rig {
+				h := newHarbour(t)
+				home := filepath.Join(h.homes, "shared")
+				for _, name := range []string{"bob", "carol"} {
+					_, err := h.book.Add(t.Context(), account.NewAccount{Name: name, Password: password, Home: home})
+					must(t, err)
+				}
+				address := h.ftp
+				if way.scheme == "ftps" {
+					address = h.ftps
+				}
+				return filestest.Rig{
+					Store: h.dialURL(h.url(way.scheme, address, "bob"), way.set),
+					Other: h.dialURL(h.url(way.scheme, address, "carol"), way.set),
+					Dir:   home,
+					Can:   filestest.Kinds | filestest.Parts | filestest.Owners | filestest.Quota | filestest.Sums | filestest.Modes | filestest.Disk,
+					SetQuota: func(n int64) {
+						_, err := h.book.Update(context.Background(), "bob", account.Change{Quota: &n})
+						must(t, err)
+					},
+				}
+			})
+		})
+	}
+}
