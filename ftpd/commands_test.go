@@ -308,6 +308,10 @@ func TestRegistration(t *testing.T) {
 	p.cmd(200, "NOOP")
 	p.cmd(214, "HELP")
 	p.cmd(501, "SITE REGISTER")
+	p.cmd(331, "SITE REGISTER con")
+	p.cmd(501, "PASS "+password)
+	p.cmd(331, "SITE REGISTER bob")
+	p.cmd(501, "PASS short")
 	p.cmd(331, "SITE REGISTER bob bob@example.org")
 	p.cmd(200, "NOOP")
 	p.cmd(503, "PASS "+password) // not right behind it

@@ -215,7 +215,9 @@ func (c *conn) loop() {
 				<-c.busy
 				c.busy = nil
 			}
-			c.reply(421, fault.Say(context.Cause(c.sess.Context())).String())
+			if !c.ending.Load() { // the transfer that was cut has not told it yet
+				c.reply(421, fault.Say(context.Cause(c.sess.Context())).String())
+			}
 			return
 		}
 	}

@@ -86,7 +86,7 @@ func New(c Config) *Server {
 	return s
 }
 
-// Serve accepts until l is closed; implicit means that TLS starts at once (port 990). It returns nil after Shutdown.
+// Serve accepts until l is closed, by Shutdown or past us; implicit means that TLS starts at once (port 990).
 func (s *Server) Serve(l net.Listener, implicit bool) error {
 	if !s.track(l) {
 		l.Close()
@@ -101,10 +101,8 @@ func (s *Server) Serve(l net.Listener, implicit bool) error {
 			if !s.admit(nc, implicit) {
 				nc.Close()
 			}
-		case s.isClosing():
+		case s.isClosing(), errors.Is(err, net.ErrClosed):
 			return nil
-		case errors.Is(err, net.ErrClosed):
-			return err
 		default: // no descriptor left, or the connection was gone at once
 			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
 			s.log.Warn("a connection could not be accepted", "reason", err.Error())

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"sampan/account"
+	"sampan/fault"
 	"sampan/files"
 )
 
@@ -38,6 +39,9 @@ func (c *conn) siteRegister(arg string) error {
 	}
 	c.asked = func(c *conn, password string) error {
 		ticket, err := c.sess.Register(name, email, password, "")
+		if fault.KindOf(err) == fault.BadName {
+			return refuse(501, "%s", fault.Say(err))
+		}
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"sync"
 	"time"
 
 	"sampan/ftp"
@@ -104,19 +105,19 @@ func (c *conn) startTLS() error {
 // end of the bytes, so an end that was seen means that no close_notify came.
 type beneath struct {
 	net.Conn
-	buf  []byte
+	buf  *[256 << 10]byte
 	in   []byte // of buf, not handed on yet
 	over bool   // the end of the bytes was handed on
 }
 
-const beneathSize = 256 << 10
+var beneathBuffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
 
 func (b *beneath) Read(p []byte) (int, error) {
 	if len(b.in) == 0 {
 		if b.buf == nil {
-			b.buf = make([]byte, beneathSize)
+			b.buf = beneathBuffers.Get().(*[256 << 10]byte)
 		}
-		n, err := b.Conn.Read(b.buf)
+		n, err := b.Conn.Read(b.buf[:])
 		b.in = b.buf[:n]
 		if n == 0 {
 			b.over = b.over || errors.Is(err, io.EOF)
@@ -151,8 +152,13 @@ func (c *conn) secureDataConn(nc net.Conn) (*secureData, error) {
 // truncated reports, after io.EOF, that no close_notify came.
 func (d *secureData) truncated() bool { return d.beneath.over }
 
-// Close ends TLS in order, and waits no longer than a moment for a peer that takes nothing.
+// Close ends TLS in order, and waits no longer than a moment for a peer that takes nothing. Nothing reads any more.
 func (d *secureData) Close() error {
 	d.SetWriteDeadline(time.Now().Add(5 * time.Second))
-	return d.Conn.Close()
+	err := d.Conn.Close()
+	if b := d.beneath; b.buf != nil {
+		beneathBuffers.Put(b.buf)
+		b.buf, b.in = nil, nil
+	}
+	return err
 }

@@ -69,7 +69,11 @@ func (c *conn) retr(arg string) error {
 		return err
 	}
 	defer c.follow(t)()
-	c.reply(150, fmt.Sprintf("Sending %s (%d bytes)", p, t.Info().Size-off))
+	opening := "Sending " + p.String()
+	if !c.ascii { // clients take the number for a promise
+		opening += fmt.Sprintf(" (%d bytes)", t.Info().Size-off)
+	}
+	c.reply(150, opening)
 	d, err := c.openData()
 	if err != nil {
 		return err
