@@ -187,6 +187,9 @@ func (h *Home) journal(changes []*change) {
 	}
 	if err != nil {
 		failAll(changes, err)
+		if h.ledger.bad() { // the intents may be in it all the same: they must not be found there
+			_ = h.checkpoint(false)
+		}
 	}
 }
 

@@ -468,3 +468,30 @@ func TestClosedHome(t *testing.T) {
 	}
 	checkUsed(t, h, dir)
 }
+
+// TestHugeOffsets: an offset near the end of what can be counted upsets neither the books nor the upload.
+func TestHugeOffsets(t *testing.T) {
+	t.Parallel()
+	h, _ := steppedHome(t, Options{Quota: -1})
+	for range 3 {
+		u := begin(t, h, "x", "good")
+		for _, off := range []int64{1<<63 - 1, -1} {
+			if _, err := u.WriteAt([]byte("x"), off); fault.KindOf(err) != fault.BadOffset {
+				t.Errorf("WriteAt(%d): %v", off, err)
+			}
+		}
+		for _, off := range []int64{1<<62 + 1, 1<<63 - 2} { // some file systems can
+			_, _ = u.WriteAt([]byte("x"), off)
+		}
+		if sp, err := h.Space(t.Context()); sp.Used < 4 || err != nil {
+			t.Errorf("used is %d, %v", sp.Used, err)
+		}
+		if err := u.Close(); err != nil {
+			t.Error(err)
+		}
+		checkUsed(t, h, h.root.Name())
+	}
+	if got := h.partsOf(t, "a"); got["x"] != "good" {
+		t.Errorf("parts are %v", got)
+	}
+}

@@ -237,10 +237,9 @@ func (l *Local) Create(ctx context.Context, p Path, w Want) (Upload, error) {
 	}
 	if w.From > 0 {
 		if err := l.copyHead(ctx, u, p, w.From); err != nil {
-			u.mu.Lock()
-			u.measure()
-			_ = u.lost(err)
-			u.mu.Unlock()
+			if serr := u.seal(); serr == nil {
+				_ = u.lost(err)
+			}
 			return nil, err
 		}
 	}

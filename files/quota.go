@@ -1,6 +1,7 @@
 package files
 
 import (
+	"math"
 	"time"
 
 	"sampan/fault"
@@ -27,7 +28,10 @@ func (h *Home) reserve(least, want int64) (got, missing int64) {
 			h.mu.Unlock()
 			return got, 0
 		}
-		missing = least - (h.quota - h.used)
+		missing = least - got
+		if left := h.quota - h.used; left < 0 {
+			missing -= left
+		}
 		if h.slack < missing || h.quota < 0 {
 			h.mu.Unlock()
 			return 0, missing
@@ -52,7 +56,7 @@ func (h *Home) reserve(least, want int64) (got, missing int64) {
 // sits on the last bytes while another needs them. h.mu is held.
 func (h *Home) fits(least, want int64) int64 {
 	if h.quota < 0 {
-		return want
+		return min(want, math.MaxInt64-h.used)
 	}
 	left := max(0, h.quota-h.used)
 	return min(want, left, max(least, 64<<10, left/16))

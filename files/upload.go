@@ -20,13 +20,14 @@ type upload struct {
 
 	mu      sync.Mutex  // guards what follows, is not held while bytes move
 	end     int64       // size of the stage
-	granted int64       // reserved behind end
+	granted int64       // reserved behind its end
 	pos     int64       // where the file's offset stands
 	mode    fs.FileMode // as measure saw it
 	filled  spans
 	random  bool // the ledger knows that it is written out of order
 	full    bool // the quota refused the last bytes that were asked for
 	tried   bool // Commit was called
+	sealed  bool // by a Commit under way
 	over    bool // committed, parked or dropped
 	flying  sync.WaitGroup
 }
@@ -43,9 +44,9 @@ func (u *upload) Room(want int64) (int64, error) {
 	return u.grant(min(want, 1), want)
 }
 
-// grant makes sure that at least least and at best want bytes may be written behind end. u.mu is held.
+// grant makes sure that at least least and at best want bytes may be written behind its end. u.mu is held.
 func (u *upload) grant(least, want int64) (int64, error) {
-	if u.over {
+	if u.over || u.sealed {
 		return 0, ended()
 	}
 	if want <= u.granted {
@@ -77,7 +78,7 @@ func (u *upload) dropPart() bool {
 	return old != nil && u.h.discard(u.h.part, old) == nil
 }
 
-// grew notes n bytes written behind end.
+// grew notes n bytes written behind its end.
 func (u *upload) grew(n int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -91,7 +92,7 @@ func (u *upload) grew(n int64) {
 	u.pos = u.end
 }
 
-// ready puts the file's offset at end and makes sure of room.
+// ready puts the file's offset at the end and makes sure of room.
 func (u *upload) ready(least, want int64) (int64, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -297,14 +298,10 @@ func (u *upload) Commit(ctx context.Context, sure func() error) (Info, error) {
 		return Info{}, err
 	}
 	defer u.h.leave()
-	u.flying.Wait()
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.over {
-		return Info{}, ended()
+	if err := u.seal(); err != nil {
+		return Info{}, err
 	}
-	u.tried = true
-	u.measure()
+	defer u.unseal()
 	if u.h.opts.Strict {
 		if err := u.h.stepped("sync data", true, func() error { return datasync(u.f) }); err != nil {
 			return Info{}, u.lost(err)
@@ -323,7 +320,7 @@ func (u *upload) Commit(ctx context.Context, sure func() error) (Info, error) {
 	if !c.happened {
 		return Info{}, u.classify(err)
 	}
-	u.over = true
+	u.finish()
 	n, nerr := fileNode(u.f)
 	if cerr := u.f.Close(); nerr == nil {
 		nerr = cerr
@@ -334,9 +331,38 @@ func (u *upload) Commit(ctx context.Context, sure func() error) (Info, error) {
 	return n.info(c.names[0]), err
 }
 
+// seal ends the writing for a Commit: what is synced and published is what was written before.
+func (u *upload) seal() error {
+	u.mu.Lock()
+	if u.over || u.sealed {
+		u.mu.Unlock()
+		return ended()
+	}
+	u.tried, u.sealed = true, true
+	u.mu.Unlock()
+	u.flying.Wait()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.measure()
+	return nil
+}
+
+func (u *upload) unseal() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.sealed = false
+}
+
+// finish marks the upload as ended.
+func (u *upload) finish() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.over = true
+}
+
 // lost drops a stage whose data sync failed: its pages are undefined, and a second sync would not tell.
 func (u *upload) lost(cause error) error {
-	u.over = true
+	u.finish()
 	u.h.unclaim(u.e)
 	u.f.Close()
 	u.e.size = u.end
