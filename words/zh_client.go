@@ -22,6 +22,8 @@ var zhClient = map[string]string{
 	"%s: a directory cannot be copied into itself":                                           "%s：目录不能复制到自身之内",
 	"%s: a link to a directory, left out":                                                    "%s：是指向目录的链接，已略过",
 	"%s: a part of %d bytes waits there":                                                     "%s：那里有一个 %d 字节的未完成部分",
+	"%s: another copy is writing it just now":                                                "%s：另一个复制正在写它",
+	"%s: the part beside the file goes with the next upload":                                 "%s：文件旁边未完成的部分会随下一次上传消失",
 	"%s: bytes are written in order only":                                                    "%s：只能按顺序写入",
 	"%s: cannot be read":                                                                     "%s：无法读取",
 	"%s: directories are nested too deep":                                                    "%s：目录嵌套太深",
