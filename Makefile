@@ -25,8 +25,9 @@ test-long:
 	scripts/install-test-deps
 	$(GOENV) $(GO) test -timeout 120m -tags long -v ./stories/... ./files/...
 
+# The server beside vsftpd, ProFTPD, Pure-FTPd and pyftpdlib, as root; more flags as ARGS="-rows small -runs 3".
 bench:
-	$(GOENV) $(GO) test -run '^$$' -bench . ./...
+	root=$$(scripts/bench-peers) && $(GO) run ./bench -root "$$root" -svg docs/performance.svg $(ARGS)
 
 # Every fuzz target for FUZZTIME each.
 FUZZTIME ?= 10s

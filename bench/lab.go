@@ -1,0 +1,273 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// A lab is where measurements are made: the servers' sites, and an address of its own for each start.
+type lab struct {
+	env    environment
+	sites  []*site
+	sizes  *sizes
+	starts int
+	dirs   []string // to be removed
+}
+
+// open makes a site for each server, those of strict ones on the disk.
+func openLab(memory, disk, sampan, peers string, chosen []*server, z *sizes) (*lab, error) {
+	l := &lab{sizes: z, env: environment{sampan: sampan, peers: peers}}
+	for _, d := range []*string{&memory, &disk} {
+		dir, err := os.MkdirTemp(*d, "sampan-bench-")
+		if err != nil {
+			return l, err
+		}
+		l.dirs = append(l.dirs, dir)
+		if err := os.Chmod(dir, 0o755); err != nil { // the peers' sessions are nobody
+			return l, err
+		}
+		*d = dir
+	}
+	if err := l.env.certify(memory); err != nil {
+		return l, err
+	}
+	big := filepath.Join(memory, "big")
+	if err := makeBig(big, z.big); err != nil {
+		return l, err
+	}
+	for _, srv := range chosen {
+		base := memory
+		if srv.strict {
+			base = disk
+		}
+		s := &site{server: srv, dir: filepath.Join(base, srv.name), env: &l.env}
+		s.home = s.path("home")
+		if err := s.fill(big, z); err != nil {
+			return l, err
+		}
+		if err := srv.prepare(s); err != nil {
+			return l, fmt.Errorf("%s: %w", srv.name, err)
+		}
+		l.sites = append(l.sites, s)
+	}
+	return l, nil
+}
+
+func (l *lab) close() {
+	for _, dir := range l.dirs {
+		os.RemoveAll(dir)
+	}
+}
+
+// certify makes the one certificate that all servers show.
+func (e *environment) certify(dir string) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	about := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(240 * time.Hour),
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, about, about, key.Public(), key)
+	if err != nil {
+		return err
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert})
+	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})
+	for _, f := range []struct {
+		path    *string
+		name    string
+		content []byte
+	}{
+		{&e.cert, "cert.pem", certPEM},
+		{&e.key, "key.pem", keyPEM},
+		{&e.both, "both.pem", append(keyPEM, certPEM...)},
+	} {
+		*f.path = filepath.Join(dir, f.name)
+		if err := os.WriteFile(*f.path, f.content, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func makeBig(name string, size int64) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	content := random(1 << 20)
+	for left := size; left > 0; {
+		n, err := f.Write(content[:min(left, int64(len(content)))])
+		if err != nil {
+			return err
+		}
+		left -= int64(n)
+	}
+	return f.Chmod(0o644)
+}
+
+// fill makes the home: the big file, the small ones, the many, and a directory for uploads. A strict site has that
+// directory only: it is asked for nothing else.
+func (s *site) fill(big string, z *sizes) error {
+	if err := os.MkdirAll(s.home, 0o755); err != nil {
+		return err
+	}
+	if err := s.clear(); err != nil || s.strict {
+		return err
+	}
+	if err := os.Link(big, filepath.Join(s.home, "big")); err != nil {
+		return err
+	}
+	for _, d := range []struct {
+		name    string
+		count   int
+		content []byte
+	}{
+		{"small", z.files, random(smallSize)},
+		{"many", z.entries, nil},
+	} {
+		dir := filepath.Join(s.home, d.name)
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return err
+		}
+		for i := range d.count {
+			if err := os.WriteFile(filepath.Join(dir, smallName(i)), d.content, 0o644); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// clear empties the directory for uploads. The server does not run meanwhile.
+func (s *site) clear() error {
+	up := filepath.Join(s.home, "up")
+	if err := os.RemoveAll(up); err != nil {
+		return err
+	}
+	if err := os.Mkdir(up, 0o755); err != nil {
+		return err
+	}
+	return os.Chmod(up, 0o777) // the peers' sessions are somebody else
+}
+
+// start starts the server of s on a loopback address that was not used before, so that no connection of an earlier run
+// that the kernel still remembers (TIME_WAIT) is in the way.
+func (l *lab) start(s *site, secure bool) (*trial, error) {
+	if err := s.clear(); err != nil {
+		return nil, err
+	}
+	l.starts++
+	addr := netip.AddrFrom4([4]byte{127, 77, byte(l.starts >> 8), byte(l.starts)})
+	probe, err := net.Listen("tcp", netip.AddrPortFrom(addr, 0).String())
+	if err != nil {
+		return nil, err
+	}
+	at := probe.Addr().(*net.TCPAddr).AddrPort()
+	probe.Close()
+	proc, err := s.server.start(s, at, secure)
+	if err != nil {
+		return nil, err
+	}
+	t := &trial{
+		site: s, proc: proc, sizes: l.sizes,
+		dial: func() (*client, error) { return dial(at, secure) },
+	}
+	if err := t.greeted(at); err != nil {
+		t.end()
+		return nil, err
+	}
+	return t, nil
+}
+
+// greeted waits until the server answers, and logs in once: what is remembered of a log-in is remembered then.
+func (t *trial) greeted(at netip.AddrPort) error {
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		select {
+		case <-t.proc.gone:
+			return t.failed(errors.New("the server ended"))
+		default:
+		}
+		s, err := connect(at)
+		if err == nil {
+			s.Close()
+			break
+		}
+		if time.Now().After(deadline) {
+			return t.failed(err)
+		}
+	}
+	c, err := t.dial()
+	if err != nil {
+		return t.failed(err)
+	}
+	defer c.close()
+	if err := c.login(t.user, password); err != nil {
+		return t.failed(err)
+	}
+	return t.failed(c.quit())
+}
+
+// failed adds what the server said to err.
+func (t *trial) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	said, _ := os.ReadFile(t.proc.log)
+	said = bytes.TrimSpace(said[max(0, len(said)-600):])
+	return fmt.Errorf("%s: %w\n%s", t.name, err, said)
+}
+
+func (t *trial) end() { t.proc.stop() }
+
+// verify checks that a server moves bytes as they are, before it is measured: what is fast and wrong is no peer.
+func (l *lab) verify(s *site, secure bool) error {
+	t, err := l.start(s, secure)
+	if err != nil {
+		return err
+	}
+	defer t.end()
+	content := random(3<<20 + 1)
+	_, _, err = t.side(1, func(c *client, _ int) error {
+		if err := c.store("STOR up/proof", content, int64(len(content))); err != nil {
+			return err
+		}
+		var got []byte
+		if _, err := c.fetch("RETR up/proof", func(b []byte) { got = append(got, b...) }); err != nil {
+			return err
+		}
+		if !bytes.Equal(got, content) {
+			return errors.New("what came back is not what was sent")
+		}
+		if s.strict {
+			return nil
+		}
+		if s.noMLSD {
+			return t.count(c, "LIST many")
+		}
+		return errors.Join(t.count(c, "LIST many"), t.count(c, "MLSD many"))
+	})
+	return t.failed(err)
+}

@@ -1,0 +1,212 @@
+//go:build linux
+
+// Command bench measures Sampan's server beside others, on loopback: vsftpd, ProFTPD, Pure-FTPd and pyftpdlib. It
+// starts each of them itself, freshly for every measurement, one after the other in turns, checks first that each moves
+// bytes as they are, and prints medians as a table in Markdown, with the ratio to the best peer of each row. docs/performance.md
+// tells what the figures mean. Run it as root from the top of the module:
+//
+//	go run ./bench -root "$(scripts/bench-peers)"
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+type options struct {
+	sizes            sizes
+	runs             int
+	rows, peers      string
+	root, sampan     string
+	memory, disk     string
+	svg              string
+	patience         int
+	limits, listOnly bool
+}
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func parse() *options {
+	o := &options{}
+	flag.IntVar(&o.runs, "runs", 5, "measurements of each row and server; the median counts")
+	flag.StringVar(&o.rows, "rows", "", "rows to measure, by name or beginning of the name, with commas (all)")
+	flag.StringVar(&o.peers, "peers", "", "servers to measure, with commas (all)")
+	flag.StringVar(&o.root, "root", "", "where the peers' packages are unpacked; without it only Sampan is measured")
+	flag.StringVar(&o.sampan, "sampan", "", "the sampan program; without it it is built")
+	flag.StringVar(&o.memory, "memory", "/dev/shm", "a directory in memory, for the files")
+	flag.StringVar(&o.disk, "disk", os.TempDir(), "a directory on a disk, for durable uploads")
+	flag.StringVar(&o.svg, "svg", "", "write a chart to this file")
+	flag.IntVar(&o.patience, "patience", 10, "how often a measurement that others disturbed is made again")
+	flag.BoolVar(&o.limits, "limits", false, "measure what bounds every server on this machine, and nothing else")
+	flag.BoolVar(&o.listOnly, "list", false, "name the rows and servers, and do nothing")
+	flag.Int64Var(&o.sizes.big, "big", 1<<30, "bytes of the big file")
+	flag.IntVar(&o.sizes.files, "files", 5000, "small files of a row")
+	flag.IntVar(&o.sizes.entries, "entries", 50_000, "entries of the directory that is listed")
+	flag.IntVar(&o.sizes.sessions, "sessions", 1000, "idle sessions")
+	flag.IntVar(&o.sizes.logins, "logins", 2000, "log-ins of a row; half of it over TLS")
+	flag.IntVar(&o.sizes.accounts, "accounts", 64, "accounts for log-ins with passwords not seen before")
+	flag.DurationVar(&o.sizes.settle, "settle", 5*time.Second, "how long sessions are idle before memory is read")
+	flag.Parse()
+	return o
+}
+
+func run() error {
+	o := parse()
+	// Each blocking socket may hold one.
+	runtime.GOMAXPROCS(4 * workers)
+	if o.limits {
+		return limits(os.Stdout, o.memory, o.disk)
+	}
+	table, chosen, err := o.choose()
+	if err != nil {
+		return err
+	}
+	if o.listOnly {
+		for _, r := range table {
+			fmt.Printf("%-16s %s\n", r.name, r.title)
+		}
+		for _, s := range chosen {
+			fmt.Println(s.name)
+		}
+		return nil
+	}
+	if os.Getuid() != 0 {
+		return errors.New("the peers serve accounts of their own only as root")
+	}
+	build := ""
+	if o.sampan == "" {
+		if build, err = os.MkdirTemp("", "sampan-bench-build-"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(build)
+		o.sampan = filepath.Join(build, "sampan")
+		cmd := exec.Command("go", "build", "-trimpath", "-o", o.sampan, ".")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("building sampan: %w\n%s", err, out)
+		}
+	}
+	l, err := openLab(o.memory, o.disk, o.sampan, o.root, chosen, &o.sizes)
+	defer l.close()
+	if err != nil {
+		return err
+	}
+	results, err := o.measureAll(l, table)
+	if err != nil {
+		return err
+	}
+	results.print(os.Stdout)
+	if o.svg != "" {
+		return os.WriteFile(o.svg, results.chart(), 0o644)
+	}
+	return nil
+}
+
+// choose picks the rows and servers that were asked for.
+func (o *options) choose() ([]row, []*server, error) {
+	table := rows(&o.sizes)
+	if o.rows != "" {
+		wanted := strings.Split(o.rows, ",")
+		table = slices.DeleteFunc(table, func(r row) bool {
+			return !slices.ContainsFunc(wanted, func(w string) bool { return strings.HasPrefix(r.name, w) })
+		})
+	}
+	chosen := servers()
+	wanted := strings.Split(o.peers, ",")
+	chosen = slices.DeleteFunc(chosen, func(s *server) bool {
+		return o.peers != "" && !slices.Contains(wanted, s.name) || o.root == "" && !s.ours
+	})
+	if len(table) == 0 || len(chosen) == 0 {
+		return nil, nil, errors.New("nothing is left to measure; -list names the rows and servers")
+	}
+	return table, chosen, nil
+}
+
+// asked reports whether s takes part in r.
+func (r *row) asked(s *server) bool {
+	switch {
+	case s.strict:
+		return r.strict
+	case r.ours:
+		return s.ours
+	}
+	return !r.mlsd || !s.noMLSD
+}
+
+// measureAll measures row after row, the servers in turns within each.
+func (o *options) measureAll(l *lab, table []row) (*report, error) {
+	for _, s := range l.sites {
+		for _, secure := range []bool{false, true} {
+			if err := l.verify(s, secure); err != nil {
+				return nil, err
+			}
+		}
+	}
+	rep := newReport(o, l)
+	for _, r := range table {
+		for i := range o.runs {
+			for _, s := range l.sites {
+				if !r.asked(s.server) {
+					continue
+				}
+				m, calm, err := o.calmly(l, &r, s)
+				if err != nil {
+					return nil, err
+				}
+				fmt.Fprintf(os.Stderr, "%s %s %d: %.4g %s, cpu %.4g\n", r.name, s.name, i+1, m.value, r.unit, m.cpu)
+				rep.add(&r, s.name, m, calm)
+			}
+		}
+	}
+	return rep, nil
+}
+
+// calmly measures until nobody else disturbs it, or patience is at its end.
+func (o *options) calmly(l *lab, r *row, s *site) (m measure, calm bool, err error) {
+	const tolerable = 0.1
+	least := 1e9
+	for i := 0; ; i++ {
+		now, share, err := l.measure(r, s)
+		if err != nil {
+			return m, false, err
+		}
+		if share < least {
+			m, least = now, share
+		}
+		if least < tolerable || i >= o.patience {
+			return m, least < tolerable, nil
+		}
+		time.Sleep(2 * time.Second)
+	}
+}
+
+// measure makes one measurement, and tells what share of the machine others used meanwhile.
+func (l *lab) measure(r *row, s *site) (measure, float64, error) {
+	if r.before != nil {
+		if err := r.before(s, l.sizes); err != nil {
+			return measure{}, 0, err
+		}
+	}
+	t, err := l.start(s, r.secure)
+	if err != nil {
+		return measure{}, 0, err
+	}
+	defer t.end()
+	runtime.GC()
+	w := observe(t.proc)
+	m, err := r.run(t)
+	return m, w.disturbed(), t.failed(err)
+}
