@@ -180,12 +180,14 @@ func (row *command) checkArgs(c *cobra.Command, args []string) error {
 	return nil
 }
 
+// unknownCommand names the nearest commands.
 func unknownCommand(c *cobra.Command, name string) error {
-	c.SuggestionsMinimumDistance = 2
 	full := strings.TrimPrefix(c.CommandPath()+" "+name, "sampan ")
-	if near := c.SuggestionsFor(name); len(near) > 0 {
-		slices.Sort(near)
-		return fault.New(fault.Syntax, "there is no command %q; did you mean %s?", full, strings.Join(near, ", "))
+	for c.SuggestionsMinimumDistance = 1; c.SuggestionsMinimumDistance <= 2; c.SuggestionsMinimumDistance++ {
+		if near := c.SuggestionsFor(name); len(near) > 0 {
+			slices.Sort(near)
+			return fault.New(fault.Syntax, "there is no command %q; did you mean %s?", full, strings.Join(near, ", "))
+		}
 	}
 	return fault.New(fault.Syntax, "there is no command %q; sampan help lists them all", full)
 }

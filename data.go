@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"sampan/account"
@@ -24,6 +23,7 @@ const (
 	homesDir      = "homes"
 	addressesFile = "addresses.json"
 	socketFile    = "admin.sock"
+	socketAside   = "admin.end"
 	socketRecord  = "admin.path" // names the socket where its own place is too long for one
 	passwordFile  = "operator-password"
 )
@@ -90,33 +90,35 @@ func (d *data) close() error {
 }
 
 // withClient calls f with a client of the operator's API: of the running server if there is one, else of this process,
-// with the book opened under its lock. A command that has the lock is waited for.
+// with the book opened under its lock. A command that has the lock is waited for. f is called again when the server
+// ended before it heard the request.
 func withClient(ctx context.Context, dir string, s settings, f func(*admin.Client) error) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, errLocked)
-	for {
+	for deadline := time.Now().Add(patience); ; {
 		l, err := takeLock(dir)
 		if err == nil {
-			cancel()
-			return inProcess(context.WithoutCancel(ctx), l, dir, s, f)
+			return inProcess(ctx, l, dir, s, f)
 		}
 		if !errors.Is(err, errLocked) {
-			cancel()
 			return err
 		}
-		if socket := socketPath(dir); answers(socket) {
-			cancel()
-			return f(admin.NewClient(socket))
+		if err := f(admin.NewClient(socketPath(dir))); !notDialed(err) {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fault.New(fault.Busy, "the process with id %s has %s and does not answer", lockHolder(dir), dir)
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
-			cancel()
-			if context.Cause(ctx) == errLocked {
-				return fault.New(fault.Busy, "the process with id %s has %s and does not answer", lockHolder(dir), dir)
-			}
 			return ctx.Err()
 		}
 	}
+}
+
+// notDialed reports whether err means that nobody listened, so that nothing was done.
+func notDialed(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "dial"
 }
 
 func inProcess(ctx context.Context, l *lock, dir string, s settings, f func(*admin.Client) error) error {
@@ -125,69 +127,6 @@ func inProcess(ctx context.Context, l *lock, dir string, s settings, f func(*adm
 		return err
 	}
 	return errors.Join(f(admin.InProcess(admin.Handler(d.book, d.hub))), d.close())
-}
-
-// answers reports whether a server listens on a socket.
-func answers(socket string) bool {
-	c, err := net.DialTimeout("unix", socket, time.Second)
-	if err != nil {
-		return false
-	}
-	c.Close()
-	return true
-}
-
-// socketPath is where a running server listens for operators.
-func socketPath(dir string) string {
-	if b, err := os.ReadFile(filepath.Join(dir, socketRecord)); err == nil {
-		return strings.TrimSpace(string(b))
-	}
-	return filepath.Join(dir, socketFile)
-}
-
-// maxSocketPath is the longest name that every system takes for a socket.
-const maxSocketPath = 100
-
-// listenAdmin listens on the operator's socket. Where its name in DATA is too long for a socket, a short one in a
-// directory that only its owner can enter is taken and recorded in DATA. stop removes what it made.
-func listenAdmin(dir, runtimeDir string) (l net.Listener, stop func(), err error) {
-	forgetSocket(dir) // of a server that was killed
-	path := filepath.Join(dir, socketFile)
-	if len(path) > maxSocketPath {
-		if runtimeDir == "" {
-			runtimeDir = os.TempDir()
-		}
-		short, err := os.MkdirTemp(runtimeDir, "sampan-")
-		if err != nil {
-			return nil, nil, fault.Wrap(fault.Local, err, "the operator's socket cannot be made")
-		}
-		path = filepath.Join(short, socketFile)
-		if err := os.WriteFile(filepath.Join(dir, socketRecord), []byte(path+"\n"), 0o600); err != nil {
-			os.Remove(short)
-			return nil, nil, fault.Wrap(fault.Local, err, "the operator's socket cannot be made")
-		}
-	}
-	l, err = net.Listen("unix", path)
-	if err == nil {
-		err = os.Chmod(path, 0o600)
-	}
-	if err != nil {
-		forgetSocket(dir)
-		return nil, nil, fault.Wrap(fault.Local, err, "the operator's socket cannot be made")
-	}
-	return l, func() { l.Close(); forgetSocket(dir) }, nil
-}
-
-func forgetSocket(dir string) {
-	if b, err := os.ReadFile(filepath.Join(dir, socketRecord)); err == nil {
-		short := filepath.Dir(strings.TrimSpace(string(b)))
-		if strings.HasPrefix(filepath.Base(short), "sampan-") {
-			os.Remove(filepath.Join(short, socketFile))
-			os.Remove(short)
-		}
-		os.Remove(filepath.Join(dir, socketRecord))
-	}
-	os.Remove(filepath.Join(dir, socketFile))
 }
 
 // writeAddresses publishes where the listeners are, by rename, so that a reader sees all of them or none.

@@ -351,3 +351,84 @@ func (p *process) wantPin(pin string) {
 		p.t.Errorf("the server shows %s, want %s", got, pin)
 	}
 }
+
+// TestKickAndLog: operators see a live transfer, end it with a note, and find it in the record.
+func TestKickAndLog(t *testing.T) {
+	t.Parallel()
+	p := newServer(t)
+	h := p.login()
+	h.store("file", make([]byte, 50_000))
+	p.moving(50_000)
+	if said := sampan(t, "", "who", "--data", p.data); !strings.Contains(said, "alice") || !strings.Contains(said, "put /file 49K") {
+		t.Errorf("who says\n%s", said)
+	}
+	if said := sampan(t, "", "kick", "alice", "--note", "come back later", "--data", p.data); !strings.Contains(said, "1 sessions are ended") {
+		t.Errorf("kick says %s", said)
+	}
+	var last string
+	for code := 0; code != 421; {
+		var err error
+		if code, last, err = h.ReadResponse(0); err != nil {
+			t.Fatalf("no 421 for a kick: %v", err)
+		}
+	}
+	if !strings.Contains(last, "come back later") {
+		t.Errorf("who is kicked is told %q", last)
+	}
+	p.waitFor("the record", func() bool {
+		said := sampan(t, "", "log", "--user", "alice", "--since", "1h", "--json", "--data", p.data)
+		return strings.Contains(said, `"bytes":50000,"size":50000`) && strings.Contains(said, `"result":"cut"`)
+	})
+	if said := sampan(t, "", "log", "--user", "operator", "--json", "--data", p.data); said != "[]\n" {
+		t.Errorf("the log of somebody else says %s", said)
+	}
+}
+
+// TestCommandsAtOnce: commands without a server wait for each other, and never open the book twice.
+func TestCommandsAtOnce(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(t.TempDir(), "data")
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			c := exec.Command("sampan", "user", "add", fmt.Sprint("user", i), "--data", data, "--password-stdin")
+			c.Stdin = strings.NewReader("correct horse")
+			if out, err := c.CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+	all.Wait()
+	if said := sampan(t, "", "user", "list", "--data", data); strings.Count(said, "\n") != 9 {
+		t.Errorf("the list is\n%s", said)
+	}
+}
+
+// TestCommandsWhileStarting: a command that comes while a server starts or ends is served by one of the two.
+func TestCommandsWhileStarting(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(t.TempDir(), "data")
+	sampan(t, "correct horse", "user", "add", "alice", "--data", data, "--password-stdin")
+	done := make(chan struct{})
+	var all sync.WaitGroup
+	all.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			c := exec.Command("sampan", "quota", "set", "alice", fmt.Sprint(1000+i), "--data", data)
+			if out, err := c.CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		}
+	})
+	for range 3 {
+		p := serveProcess(t, data)
+		p.signal(syscall.SIGTERM)
+		p.ended()
+	}
+	close(done)
+	all.Wait()
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -130,7 +129,7 @@ func (srv *server) show(ctx context.Context, screen *console.Screen) (left <-cha
 	go func() {
 		defer close(done)
 		ended <- screen.Run(ctx, console.Config{
-			Client: admin.InProcess(srv.admin.Handler), Join: srv.joinCommand(), Addresses: srv.urls(),
+			Client: admin.InProcess(srv.operators.http.Handler), Join: srv.joinCommand(), Addresses: srv.urls(),
 			DefaultQuota: int64(srv.settings.DefaultQuota.size),
 		})
 	}()
@@ -149,7 +148,7 @@ type server struct {
 	addresses map[string]string // by protocol: where each listener is
 	password  string            // of the first operator, when it was made just now and has to be shown
 	failed    chan error        // a listener that died
-	admin     *http.Server
+	operators *operators
 	undo      []func() // what stop does, last first
 }
 
@@ -260,12 +259,8 @@ func (srv *server) accept() {
 			}
 		}()
 	}
-	srv.admin = &http.Server{
-		Handler: admin.Handler(srv.book, srv.hub), ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog: slog.NewLogLogger(srv.log.Handler(), slog.LevelWarn),
-	}
-	srv.undo = append(srv.undo, func() { srv.admin.Close() })
-	go srv.admin.Serve(srv.socket)
+	srv.operators = serveOperators(srv.socket, admin.Handler(srv.book, srv.hub), srv.log)
+	srv.undo = append(srv.undo, srv.operators.end)
 }
 
 // cannotListen says why, and what to try.

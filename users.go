@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/term"
@@ -70,6 +71,7 @@ func userAdd(e *env) command {
 		limit = optionalSize()
 		stdin bool
 	)
+	password := e.newPassword(&stdin)
 	return e.operate(command{
 		name: "user add", args: "NAME", short: words.M("add an account"),
 		flags: []flag{
@@ -82,7 +84,7 @@ func userAdd(e *env) command {
 	}, true, func(ctx context.Context, c *admin.Client, args []string) (answer, error) {
 		var err error
 		n.Name, n.Quota = args[0], limit.value
-		if n.Password, err = e.newPassword(stdin); err != nil {
+		if n.Password, err = password(); err != nil {
 			return answer{}, err
 		}
 		u, err := c.AddUser(ctx, n)
@@ -94,11 +96,17 @@ func stdinFlag(to *bool) flag {
 	return flag{name: "password-stdin", to: to, usage: words.M("read the password from the first line of the standard input")}
 }
 
-// newPassword reads a new password: of the first line of the input, or asked for twice on a terminal.
-func (e *env) newPassword(stdin bool) (string, error) {
-	if stdin {
-		return readLine(e.in)
-	}
+// newPassword reads a new password, once: of the first line of the input, or asked for twice on a terminal.
+func (e *env) newPassword(stdin *bool) func() (string, error) {
+	return sync.OnceValues(func() (string, error) {
+		if *stdin {
+			return readLine(e.in)
+		}
+		return e.askPassword()
+	})
+}
+
+func (e *env) askPassword() (string, error) {
 	if !isTerminal(e.in) {
 		return "", fault.New(fault.Syntax, "nobody is here to be asked for a password; hand it over with --password-stdin")
 	}
@@ -249,6 +257,7 @@ func userSet(e *env) command {
 
 func userPasswd(e *env) command {
 	var stdin bool
+	password := e.newPassword(&stdin)
 	return e.operate(command{
 		name: "user passwd", args: "NAME", short: words.M("set an account's password"),
 		flags: []flag{stdinFlag(&stdin)},
@@ -256,11 +265,11 @@ func userPasswd(e *env) command {
 		if _, err := c.User(ctx, args[0]); err != nil {
 			return answer{}, err
 		}
-		password, err := e.newPassword(stdin)
+		secret, err := password()
 		if err != nil {
 			return answer{}, err
 		}
-		u, err := c.UpdateUser(ctx, args[0], admin.UserChange{Password: &password})
+		u, err := c.UpdateUser(ctx, args[0], admin.UserChange{Password: &secret})
 		return e.done(u, words.M("the password of %s is set", u.Name)), err
 	})
 }
