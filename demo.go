@@ -90,7 +90,7 @@ func (d *demo) program(ctx context.Context, args ...string) (*exec.Cmd, error) {
 	}
 	lang := map[words.Lang]string{words.English: "en", words.Chinese: "zh"}[d.lang]
 	c := exec.CommandContext(ctx, self, append(args, "--lang", lang)...)
-	c.Args[0] = os.Args[0]
+	c.Args[0], c.Dir = os.Args[0], d.dir
 	for _, v := range os.Environ() {
 		if !strings.HasPrefix(v, "SAMPAN_") {
 			c.Env = append(c.Env, v)
@@ -194,11 +194,13 @@ func (d *demo) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	code, err := d.client(ctx, "ls", d.url)
+	early, err := d.program(ctx, "ls", d.url, "--pin", d.pin)
 	if err != nil {
 		return err
 	}
-	if err := d.prove(code == exitLogin, words.M("who asks for an account does not come in before the operator allows it")); err != nil {
+	early.Stdout, early.Stderr = io.Discard, io.Discard // alice's own client waits on the terminal
+	_ = early.Run()
+	if err := d.prove(early.ProcessState.ExitCode() == exitLogin, words.M("who asks for an account does not come in before the operator allows it")); err != nil {
 		return err
 	}
 	approves, err := d.program(ctx, "approve", "alice", "--quota", size(demoQuota).String(), "--note", "welcome aboard")
@@ -218,7 +220,7 @@ func (d *demo) cut(ctx context.Context) error {
 	if err := randomFile(filepath.Join(d.dir, "big"), demoFile); err != nil {
 		return err
 	}
-	c, err := d.program(ctx, "put", filepath.Join(d.dir, "big"), d.url+"big", "--pin", d.pin)
+	c, err := d.program(ctx, "put", "big", d.url+"big", "--pin", d.pin)
 	if err != nil {
 		return err
 	}
@@ -250,7 +252,7 @@ func (d *demo) cut(ctx context.Context) error {
 	}
 	d.part = last.Bytes
 	d.say(words.M("Killed. The server has %d of %d bytes.", d.part, int64(demoFile)))
-	code, err := d.client(ctx, "get", d.url+"big", filepath.Join(d.dir, "half"))
+	code, err := d.client(ctx, "get", d.url+"big", "half")
 	if err != nil {
 		return err
 	}
@@ -280,7 +282,7 @@ func (d *demo) last(ctx context.Context) (admin.Transfer, error) {
 // resume: the same command again sends only what is missing.
 func (d *demo) resume(ctx context.Context) error {
 	d.act(words.M("The same command again goes on where it was cut"))
-	code, err := d.client(ctx, "put", filepath.Join(d.dir, "big"), d.url+"big")
+	code, err := d.client(ctx, "put", "big", d.url+"big")
 	if err != nil {
 		return err
 	}
@@ -298,11 +300,10 @@ func (d *demo) resume(ctx context.Context) error {
 // fetch: it comes back as it went.
 func (d *demo) fetch(ctx context.Context) error {
 	d.act(words.M("She downloads it again"))
-	back := filepath.Join(d.dir, "back")
-	if code, err := d.client(ctx, "get", d.url+"big", back); err != nil || code != exitOK {
+	if code, err := d.client(ctx, "get", d.url+"big", "back"); err != nil || code != exitOK {
 		return errors.Join(err, fault.New(fault.Mismatch, "this does not hold: %s", words.M("what comes back is the source, byte for byte")))
 	}
-	return d.same(back, words.M("what comes back is the source, byte for byte"))
+	return d.same(filepath.Join(d.dir, "back"), words.M("what comes back is the source, byte for byte"))
 }
 
 // same proves that a file is the source.
@@ -324,7 +325,7 @@ func (d *demo) overfill(ctx context.Context) error {
 	if err := randomFile(filepath.Join(d.dir, "more"), demoMore); err != nil {
 		return err
 	}
-	code, err := d.client(ctx, "put", filepath.Join(d.dir, "more"), d.url+"more")
+	code, err := d.client(ctx, "put", "more", d.url+"more")
 	if err != nil {
 		return err
 	}
