@@ -42,6 +42,9 @@ func (c *control) send(ctx context.Context, lines ...string) error {
 			return fault.New(fault.BadName, "the name holds a character that no name may have")
 		}
 		c.trace("> " + mask(line))
+		if c.ours { // RFC 854: IAC is doubled; other servers take the byte of an old charset as it is
+			line = strings.ReplaceAll(line, "\xff", "\xff\xff")
+		}
 		packet.WriteString(line + "\r\n")
 	}
 	c.conn.SetWriteDeadline(time.Now().Add(c.remote.timeout()))

@@ -65,9 +65,9 @@ func passivePorts(t *testing.T, address string) (low int, listeners []net.Listen
 var wires atomic.Int32
 
 // newWire builds a harbour behind a wire.
-func newWire(t *testing.T) (*harbour, *wire) {
+func newWire(t *testing.T, reset bool) (*harbour, *wire) {
 	t.Helper()
-	w := &wire{t: t, reset: true, live: map[net.Conn]bool{}}
+	w := &wire{t: t, reset: reset, live: map[net.Conn]bool{}}
 	address := fmt.Sprintf("127.0.77.%d", wires.Add(1))
 	low, data := passivePorts(t, address)
 	h := newHarbourOn(t, "127.0.0.1", func(c *ftpd.Config) { c.PassiveLow, c.PassiveHigh = low, low+len(data)-1 })
@@ -153,6 +153,13 @@ func (w *wire) carry(a net.Conn, to string, isData bool) {
 	both.Wait()
 }
 
+// plan says where the data connections to come are cut.
+func (w *wire) plan(cuts ...int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cuts = cuts
+}
+
 func (w *wire) cut(a, b net.Conn) {
 	w.done.Add(1)
 	for _, c := range []net.Conn{a, b} {
@@ -181,8 +188,7 @@ func TestCutAndResumed(t *testing.T) {
 			for _, put := range []bool{true, false} {
 				t.Run(fmt.Sprintf("plain=%v reset=%v put=%v", plain, reset, put), func(t *testing.T) {
 					t.Parallel()
-					h, w := newWire(t)
-					w.reset = reset
+					h, w := newWire(t, reset)
 					r := h.dialURL(h.url("ftp", w.address, "alice"), func(o *client.Options) { o.Plain = plain })
 					local := t.TempDir()
 					src, dst := disk(t, local), files.Store(r)
@@ -197,7 +203,7 @@ func TestCutAndResumed(t *testing.T) {
 					if plain {
 						cuts = append(cuts, size-1-1<<20-size/3-5002+2) // about where the end is
 					}
-					w.cuts = cuts
+					w.plan(cuts...)
 					said := &traced{}
 					res, err := client.Copy(t.Context(), src, path(t, "f"), dst, path(t, "f"), client.CopyOptions{Say: said.say})
 					if err != nil {
@@ -227,8 +233,7 @@ func TestCutOneByteBeforeTheEnd(t *testing.T) {
 		for _, put := range []bool{true, false} {
 			t.Run(fmt.Sprintf("reset=%v put=%v", reset, put), func(t *testing.T) {
 				t.Parallel()
-				h, w := newWire(t)
-				w.reset = reset
+				h, w := newWire(t, reset)
 				r := h.dialURL(h.url("ftp", w.address, "alice"), func(o *client.Options) { o.Plain = true })
 				local := t.TempDir()
 				src, dst := disk(t, local), files.Store(r)
@@ -239,7 +244,7 @@ func TestCutOneByteBeforeTheEnd(t *testing.T) {
 				}
 				write(t, filepath.Join(dirs[0], "f"), content)
 				write(t, filepath.Join(dirs[1], "f"), []byte("the old version"))
-				w.cuts = []int64{size - 1}
+				w.plan(size - 1)
 				_, err := client.Copy(t.Context(), src, path(t, "f"), dst, path(t, "f"), client.CopyOptions{Tries: -1})
 				if err == nil || w.done.Load() != 1 {
 					t.Fatalf("the cut was not noticed: %v", err)
@@ -263,7 +268,7 @@ func TestCutOneByteBeforeTheEnd(t *testing.T) {
 // TestControlConnectionsDrop: all connections end at once, again and again, at random places.
 func TestControlConnectionsDrop(t *testing.T) {
 	t.Parallel()
-	h, w := newWire(t)
+	h, w := newWire(t, true)
 	r := h.dialURL(h.url("ftp", w.address, "alice"))
 	local := t.TempDir()
 	d := disk(t, local)
@@ -297,7 +302,7 @@ func TestControlConnectionsDrop(t *testing.T) {
 // TestIdleConnectionIsLookedAt: what lay idle for long is used if it lives and replaced if it does not, also below TLS.
 func TestIdleConnectionIsLookedAt(t *testing.T) {
 	t.Parallel()
-	h, w := newWire(t)
+	h, w := newWire(t, true)
 	tr := &traced{}
 	r := h.dialURL(h.url("ftp", w.address, "alice"), func(o *client.Options) { o.Trace = tr.add })
 	for _, dropped := range []bool{false, false, true, false} {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -391,12 +392,11 @@ func TestHostileListings(t *testing.T) {
 func TestIdleConnectionThatEnded(t *testing.T) {
 	t.Parallel()
 	ended := make(chan struct{}, 1)
-	first := true
+	var later atomic.Bool
 	u := play(t, func(f *foreign) {
 		var way *passive
 		special := modern(f, &way, 5)
-		if first {
-			first = false
+		if !later.Swap(true) {
 			special["MLST"] = func(string) bool {
 				f.say("250-Facts:\r\n type=file;size=5; /f\r\n250 End\r\n421 idle for too long")
 				f.conn.Close()
