@@ -212,6 +212,12 @@ func (b *BlockReader) Rest() {
 	}
 }
 
+// Close throws away what was read and not handed on; it does not close the connection.
+func (b *BlockReader) Close() {
+	b.in, b.err = nil, io.ErrClosedPipe
+	b.Rest()
+}
+
 // A BlockWriter writes files to a connection in block mode, one after another. What it is given is gathered until its
 // buffer is full or Flush is called, so that many small files go in one packet. After an error the connection is of no
 // more use. It is not safe for concurrent use.
@@ -359,4 +365,10 @@ func (b *BlockWriter) Rest() {
 		blockBuffers.Put(b.buf)
 		b.buf = nil
 	}
+}
+
+// Close throws away what was gathered; it does not close the connection.
+func (b *BlockWriter) Close() {
+	b.n, b.head, b.err = 0, -1, io.ErrClosedPipe
+	b.Rest()
 }

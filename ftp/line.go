@@ -54,6 +54,12 @@ func NewLineReader(r io.Reader) *LineReader { return &LineReader{r: r} }
 // Buffered returns how many bytes were read from the connection and belong to no line yet.
 func (l *LineReader) Buffered() int { return len(l.in) + len(l.line) }
 
+// More reports whether the next ReadLine returns without waiting for the connection, as far as a look can tell.
+func (l *LineReader) More() bool {
+	end := bytes.IndexByte(l.in, '\n')
+	return end >= 0 && l.telnet == telnetText && bytes.IndexByte(l.in[:end], telnetIAC) < 0
+}
+
 // ReadLine returns the next line without its end. ErrNUL is about that line alone: the next call reads on behind
 // it. After ErrLongLine nothing more can be read. A line that the connection's end cuts off is not returned.
 func (l *LineReader) ReadLine() (string, error) {

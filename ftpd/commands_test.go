@@ -117,7 +117,7 @@ func TestOrderAndSyntax(t *testing.T) {
 		200 STRU F
 		504 STRU R
 		200 MODE S
-		504 MODE B
+		504 MODE C
 		504 MODE Z
 		501 REST
 		501 REST -1

@@ -21,7 +21,8 @@ import (
 
 // A conn is one control connection. Three kinds of goroutine touch it: the reader turns bytes into lines; the loop runs
 // commands one after another; and a command that moves bytes runs on its own, so that the loop stays free to answer
-// ABOR, STAT and NOOP (RFC 959 section 4.1.3). While one moves, the loop holds back every other command.
+// ABOR, STAT and NOOP (RFC 959 section 4.1.3). While one moves, the loop holds back every other command. In block mode
+// every command runs there, and goes on with what was held back; see block.go.
 type conn struct {
 	srv  *Server
 	sess *session.Session
@@ -31,29 +32,29 @@ type conn struct {
 
 	// The reader's; the loop changes in while the reader waits behind AUTH.
 	in      *ftp.LineReader
-	lines   chan line
+	lines   chan []line
 	resume  chan struct{} // AUTH was handled
 	readEnd chan struct{} // closed when the reader ended
 	sawQuit atomic.Bool   // a QUIT was read: the end of the connection is no accident
 
 	ended chan struct{} // closed when the loop ended
 
-	write sync.Mutex // held while writing to out
-	out   net.Conn   // tcp or TLS over it
+	write   sync.Mutex // guards what follows; held while writing to out
+	out     net.Conn   // tcp or TLS over it
+	replies replies
 
 	// The loop's, handed to the goroutine of a moving command while there is one.
 	state
 	secured
+	link   *link       // of block mode, nil if there is none
 	ending atomic.Bool // the last reply was sent
 
 	// The loop's alone.
-	busy   chan struct{} // closed when the moving command ends; nil when there is none
-	held   []line        // read while a command moves
-	aborts int           // ABORs among them
-	eof    bool          // the reader ended
+	busy    chan struct{} // closed when the moving command ends; nil when there is none
+	inOrder bool          // what moves goes on with what is held
+	eof     bool          // the reader ended
 
-	ctx    context.Context // of the moving command
-	cancel context.CancelCauseFunc
+	queue
 	moving atomic.Pointer[session.Transfer]
 }
 
@@ -74,6 +75,8 @@ type state struct {
 	facts     ftp.FactSet
 	way       way // of the next data connection, nil if none is agreed
 	onlyEPSV  bool
+	blocks    bool // MODE B
+	ahead     bool // uploads come ahead of the replies: one that is refused is read to its end
 }
 
 // secured is what was agreed about TLS (RFC 4217).
@@ -83,12 +86,10 @@ type secured struct {
 	private   bool // PROT P
 }
 
-// maxHeld bounds the commands sent ahead; a client that sends more waits.
-const maxHeld = 128
-
 type line struct {
-	cmd ftp.Command
-	err error
+	cmd     ftp.Command
+	err     error
+	dropped bool // an ABOR stands behind it
 }
 
 func newConn(s *Server, nc net.Conn, sess *session.Session) *conn {
@@ -96,12 +97,14 @@ func newConn(s *Server, nc net.Conn, sess *session.Session) *conn {
 		srv: s, sess: sess, tcp: nc, out: nc, born: time.Now(),
 		id:      make([]byte, 16),
 		in:      ftp.NewLineReader(nc),
-		lines:   make(chan line),
+		lines:   make(chan []line),
 		resume:  make(chan struct{}),
 		readEnd: make(chan struct{}),
 		ended:   make(chan struct{}),
 		state:   freshState(),
+		queue:   queue{room: make(chan struct{}, 1)},
 	}
+	c.replies.decided.L = &c.write
 	rand.Read(c.id)
 	keepUrgentInline(nc)
 	return c
@@ -115,6 +118,7 @@ func freshState() state {
 // forget returns to the state of a new connection.
 func (c *conn) forget() {
 	c.agree(nil)
+	c.drop()
 	c.sess.Logout()
 	failures := c.failures
 	c.state = freshState()
@@ -128,23 +132,26 @@ func (c *conn) serve() {
 	go c.read()
 	defer close(c.ended)
 	defer c.agree(nil)
+	defer c.drop()
 	defer c.settle()
 	c.reply(220, "Sampan at your service")
 	c.loop()
 }
 
-// settle waits for a command that still moves.
+// settle waits for a command that still moves, and for uploads that are all there.
 func (c *conn) settle() {
 	if c.busy != nil {
-		c.cancel(errGone())
+		c.abort(errGone())
 		<-c.busy
 	}
+	c.decide()
 }
 
 // read is the reader.
 func (c *conn) read() {
 	defer close(c.readEnd)
 	defer close(c.lines)
+	var some []line
 	for {
 		text, err := c.in.ReadLine()
 		l := line{err: err}
@@ -158,8 +165,12 @@ func (c *conn) read() {
 		if fatal && !errors.Is(err, ftp.ErrLongLine) {
 			return
 		}
+		if some = append(some, l); err == nil && len(some) < maxHeld && l.cmd.Verb != "AUTH" && c.in.More() {
+			continue
+		}
 		select {
-		case c.lines <- l:
+		case c.lines <- some:
+			some = nil
 		case <-c.ended:
 			return
 		}
@@ -183,25 +194,26 @@ func (c *conn) loop() {
 	defer timer.Stop()
 	heard := time.Now()
 	for !c.ending.Load() {
-		if c.busy == nil && len(c.held) > 0 {
-			l := c.held[0]
-			c.held = c.held[1:]
-			c.do(l)
-			heard = time.Now()
-			continue
-		}
-		if c.eof && c.busy == nil {
-			return
+		if c.busy == nil {
+			if l, _, ok := c.next(); ok {
+				c.do(l)
+				heard = time.Now()
+				continue
+			}
+			if c.eof {
+				return
+			}
 		}
 		lines := c.lines
-		if c.eof || len(c.held) >= maxHeld {
+		if c.eof || c.full(c.inOrder) {
 			lines = nil
 		}
 		timer.Reset(c.patience(heard))
 		select {
-		case l, ok := <-lines:
+		case some, ok := <-lines:
 			heard = time.Now()
-			c.hear(l, ok)
+			c.hear(some, ok)
+		case <-c.room:
 		case <-c.busy:
 			c.busy = nil
 			heard = time.Now()
@@ -215,6 +227,7 @@ func (c *conn) loop() {
 				<-c.busy
 				c.busy = nil
 			}
+			c.decide()
 			if !c.ending.Load() { // the transfer that was cut has not told it yet
 				c.reply(421, fault.Say(context.Cause(c.sess.Context())).String())
 			}
@@ -235,52 +248,65 @@ func (c *conn) patience(heard time.Time) time.Duration {
 	return max(d-time.Since(heard), 0)
 }
 
-// hear takes a line from the reader: it is run now, or held back while a command moves.
-func (c *conn) hear(l line, ok bool) {
+// hear takes lines from the reader: they are run one after another, or held back while a command moves.
+func (c *conn) hear(some []line, ok bool) {
 	if !ok {
 		c.eof = true
 		// A control connection that ends without QUIT aborts what it began (RFC 959 section 4.1.1, QUIT).
 		if c.busy != nil && !c.sawQuit.Load() {
-			c.cancel(errGone())
+			c.abort(errGone())
 		}
 		return
 	}
 	c.sess.Touch()
-	if c.busy == nil {
-		c.do(l)
-		return
-	}
-	if l.err == nil {
-		row, arg := c.find(l.cmd)
-		switch {
-		case row == nil:
-		case l.cmd.Verb == "ABOR":
-			c.aborts++
-			c.cancel(fault.New(fault.Cut, "aborted as you asked"))
-		case row.need&during != 0 && arg == "" && len(c.held) == 0:
-			c.run(row, arg)
+	for _, l := range some {
+		if c.ending.Load() {
 			return
 		}
+		if !c.nothingHeld() {
+			c.hold(l)
+			continue
+		}
+		if c.busy == nil {
+			c.do(l)
+			continue
+		}
+		if row, arg := c.find(l.cmd); l.err == nil && !c.inOrder && row != nil && row.need&during != 0 && arg == "" {
+			c.run(row, arg)
+			continue
+		}
+		c.hold(l)
 	}
-	c.held = append(c.held, l)
 }
 
 // do runs one line: exactly one reply ends it, whatever was sent.
 func (c *conn) do(l line) {
+	if c.blocks {
+		c.start(func() { c.runHeld(l) })
+		return
+	}
+	switch row, arg, ok := c.check(l); {
+	case !ok:
+	case row.need&moves == 0:
+		c.run(row, arg)
+	default:
+		c.start(func() { c.run(row, arg) })
+	}
+}
+
+// check finds the row of a line and whether it may run now; what may not is answered.
+func (c *conn) check(l line) (row *command, arg string, ok bool) {
 	switch {
 	case errors.Is(l.err, ftp.ErrLongLine):
 		c.ending.Store(true)
 		c.reply(500, "The line is too long; good-bye")
-		return
+		return nil, "", false
 	case errors.Is(l.err, ftp.ErrNUL):
 		c.reply(501, "A line must not hold a NUL")
-		return
+		return nil, "", false
 	case l.err != nil:
 		c.reply(500, "That is no command; HELP lists them")
-		return
-	}
-	if l.cmd.Verb == "AUTH" {
-		defer c.goOn()
+		return nil, "", false
 	}
 	// The password belongs to the command before it, the new name to RNFR (RFC 959 section 5.4).
 	if l.cmd.Verb != "PASS" {
@@ -289,23 +315,18 @@ func (c *conn) do(l line) {
 	if l.cmd.Verb != "RNTO" {
 		c.from = nil
 	}
-	row, arg := c.find(l.cmd)
-	if err := c.mayRun(row, arg); err != nil {
-		c.refuse(err)
-		return
+	row, arg = c.find(l.cmd)
+	err := c.mayRun(row, arg)
+	if err == nil && l.dropped && (row.need&moves != 0 || c.blocks) { // sent ahead, and an ABOR behind it
+		err = refuse(426, "Aborted before it began")
 	}
-	if l.cmd.Verb == "ABOR" && c.aborts > 0 {
-		c.aborts--
+	if err != nil {
+		c.refuseRow(row, err)
+		if l.cmd.Verb == "AUTH" {
+			c.goOn()
+		}
 	}
-	if row.need&moves == 0 {
-		c.run(row, arg)
-		return
-	}
-	if c.aborts > 0 { // sent ahead, and an ABOR behind it
-		c.refuse(refuse(426, "Aborted before it began"))
-		return
-	}
-	c.start(row, arg)
+	return row, arg, err == nil
 }
 
 // goOn lets the reader read behind AUTH.
@@ -316,20 +337,23 @@ func (c *conn) goOn() {
 	}
 }
 
-// start runs a command on a goroutine of its own.
-func (c *conn) start(row *command, arg string) {
-	c.ctx, c.cancel = context.WithCancelCause(c.sess.Context())
+// start runs a command, or many, on a goroutine of its own.
+func (c *conn) start(run func()) {
+	c.fresh(c.sess.Context())
 	busy := make(chan struct{})
-	c.busy = busy
+	c.busy, c.inOrder = busy, c.blocks
 	go func() {
 		defer close(busy)
-		defer c.cancel(nil)
-		c.run(row, arg)
+		defer c.abort(nil)
+		run()
 	}()
 }
 
 // run runs a command and answers its error.
 func (c *conn) run(row *command, arg string) {
+	if row.verb == "AUTH" {
+		defer c.goOn()
+	}
 	defer func() {
 		if p := recover(); p != nil {
 			c.srv.log.Error("panic in a command", "verb", row.verb, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
@@ -338,7 +362,7 @@ func (c *conn) run(row *command, arg string) {
 		}
 	}()
 	if err := row.run(c, arg); err != nil {
-		c.refuse(err)
+		c.refuseRow(row, err)
 	}
 }
 
@@ -347,9 +371,9 @@ func (c *conn) run(row *command, arg string) {
 func (c *conn) reply(code int, lines ...string) error {
 	c.write.Lock()
 	defer c.write.Unlock()
-	c.out.SetWriteDeadline(time.Now().Add(c.srv.limits.write))
-	if _, err := c.out.Write(appendReply(code, lines...)); err != nil {
-		c.tcp.Close()
+	c.replies.add(code, lines...)
+	if !c.replies.gather || len(c.replies.ready) > maxGathered {
+		c.flushLocked()
 	}
 	return nil
 }

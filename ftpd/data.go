@@ -25,6 +25,9 @@ func (c *conn) agree(w way) {
 	if c.way != nil {
 		c.way.close()
 	}
+	if w != nil {
+		c.drop()
+	}
 	c.way = w
 }
 

@@ -47,16 +47,19 @@ func refuse(code int, format string, args ...any) error {
 	return refusal{code, fmt.Sprintf(format, args...)}
 }
 
-// refuse answers an error. 421 closes the connection (RFC 959 section 4.2.2).
-func (c *conn) refuse(err error) {
-	code, text := codeOf(err)
+// refuse answers an error.
+func (c *conn) refuse(err error) { c.reply(c.answer(err)) }
+
+// answer is the reply to an error. 421 closes the connection (RFC 959 section 4.2.2).
+func (c *conn) answer(err error) (code int, text string) {
+	code, text = codeOf(err)
 	if code == 421 {
 		c.ending.Store(true)
 	}
 	if code == 451 {
 		c.srv.log.Error("a command failed", "reason", err.Error(), "session", c.sess.ID())
 	}
-	c.reply(code, text)
+	return code, text
 }
 
 func codeOf(err error) (int, string) {

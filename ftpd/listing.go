@@ -120,10 +120,10 @@ func (c *conn) entries(arg string) (list iter.Seq2[files.Info, error], prefix st
 // sendEntries sends one line for each entry, as they come from the disk. A listing is always of TYPE A, and leaves TYPE
 // as it is.
 func (c *conn) sendEntries(list iter.Seq2[files.Info, error], line func([]byte, ftp.Entry, time.Time) []byte) error {
-	defer c.agree(nil)
+	defer c.spent()
 	c.takeOffset()
 	c.takeRange()
-	if c.way == nil {
+	if c.noWay() {
 		return errNoWay()
 	}
 	a, err := c.sess.Account()
@@ -136,18 +136,22 @@ func (c *conn) sendEntries(list iter.Seq2[files.Info, error], line func([]byte, 
 	if ok && err != nil {
 		return err
 	}
-	c.reply(150, "The list comes")
-	d, err := c.openData()
+	out, err := c.outlet("The list comes")
 	if err != nil {
 		return err
 	}
-	defer d.Close()
-	defer context.AfterFunc(c.ctx, func() { d.SetDeadline(time.Unix(1, 0)) })()
-	w := bufio.NewWriterSize(writerOf(d, c), 64<<10)
+	defer out.close()
+	to := out.to
+	if d, ok := to.(dataConn); ok {
+		defer context.AfterFunc(c.ctx, func() { d.SetDeadline(time.Unix(1, 0)) })()
+		to = writerOf(d, c)
+	}
+	w := bufio.NewWriterSize(to, 64<<10)
 	now := time.Now()
 	var b []byte
 	for ; ok; i, err, ok = next() {
 		if err != nil {
+			out.fail()
 			return err
 		}
 		b = append(line(b[:0], entry(i, a), now), '\r', '\n')
@@ -158,8 +162,11 @@ func (c *conn) sendEntries(list iter.Seq2[files.Info, error], line func([]byte, 
 	if err := w.Flush(); err != nil {
 		return c.brokeOff()
 	}
-	if err := finish(d); err != nil {
+	if err := out.finish(); err != nil {
 		return c.brokeOff()
+	}
+	if c.blocks {
+		return c.reply(250, "That is all")
 	}
 	return c.reply(226, "That is all")
 }

@@ -114,6 +114,7 @@ func (c *conn) prot(level string) error {
 	if !c.pbsz {
 		return refuse(503, "PBSZ comes first")
 	}
+	c.drop()
 	switch strings.ToUpper(strings.TrimSpace(level)) {
 	case "P":
 		c.private = true

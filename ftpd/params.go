@@ -32,11 +32,18 @@ func (c *conn) stru(arg string) error {
 	return c.reply(200, "Structure is file")
 }
 
+// mode changes what the data connection carries; one of block mode does not outlive it (RFC 959 section 3.4).
 func (c *conn) mode(arg string) error {
-	if !strings.EqualFold(strings.TrimSpace(arg), "S") {
-		return refuse(504, "MODE S is the only one that there is here")
+	switch strings.ToUpper(strings.TrimSpace(arg)) {
+	case "S":
+		c.drop()
+		c.blocks = false
+		return c.reply(200, "Mode is stream")
+	case "B":
+		c.blocks = true
+		return c.reply(200, "Mode is block")
 	}
-	return c.reply(200, "Mode is stream")
+	return refuse(504, "MODE S or MODE B")
 }
 
 // restCommand sets where the next transfer begins; a PASV in between does not matter (RFC 3659 section 5).
@@ -95,13 +102,19 @@ func (c *conn) opts(arg string) error {
 	case "MLST":
 		c.facts = ftp.ParseFactSet(rest)
 		return c.reply(200, strings.TrimRight("MLST OPTS "+c.facts.String(), " "))
+	case "PIPELINE":
+		if !strings.EqualFold(rest, "ON") && !strings.EqualFold(rest, "OFF") {
+			return refuse(501, "Syntax: OPTS PIPELINE ON | OFF")
+		}
+		c.ahead = strings.EqualFold(rest, "ON")
+		return c.reply(200, "PIPELINE "+strings.ToUpper(rest))
 	case "HASH":
 		if rest != "" && !strings.EqualFold(rest, sha256Name) {
 			return refuse(501, "SHA-256 is the only one that there is here")
 		}
 		return c.reply(200, sha256Name)
 	}
-	return refuse(501, "There are options for UTF8, MLST and HASH only")
+	return refuse(501, "There are options for UTF8, MLST, HASH and PIPELINE only")
 }
 
 // stat tells how the session stands, or lists a path over the control connection.

@@ -18,7 +18,7 @@ func siteCommands() []command {
 	return []command{
 		{"REGISTER", (*conn).siteRegister, asker, "<name> [<email>]", "SITE REGISTER", doc},
 		{"REGSTATUS", (*conn).siteRegStatus, asker, "<ticket>", "SITE REGSTATUS", doc},
-		{"PART", (*conn).sitePart, login | moves, "<path>", "SITE PART", doc},
+		{"PART", (*conn).sitePart, login | moves | unrelated, "<path>", "SITE PART", doc},
 		{"QUOTA", (*conn).siteQuota, login, "", "SITE QUOTA", doc},
 		{"PASSWD", (*conn).sitePasswd, login, "", "SITE PASSWD", doc},
 		{"CHMOD", (*conn).siteChmod, login, "<octal> <path>", "SITE CHMOD", doc},

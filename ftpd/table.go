@@ -19,14 +19,16 @@ type command struct {
 }
 
 // need says when a command may run, and how.
-type need uint8
+type need uint16
 
 const (
-	login  need = 1 << iota // somebody is logged in, else 530
-	asker                   // only in a session for asking for an account, else 530
-	secure                  // after AUTH TLS, else 503
-	moves                   // runs on its own goroutine, and ABOR can end it
-	during                  // is answered while another one moves, when it has no argument
+	login     need = 1 << iota // somebody is logged in, else 530
+	asker                      // only in a session for asking for an account, else 530
+	secure                     // after AUTH TLS, else 503
+	moves                      // runs on its own goroutine, and ABOR can end it
+	during                     // is answered while another one moves, when it has no argument
+	uploads                    // in block mode a file follows, also where the command is refused
+	unrelated                  // need not wait for uploads that are not decided yet, unless its path is related to theirs
 )
 
 // commands returns the table of verbs. It is a function because HELP and FEAT read it.
@@ -37,7 +39,7 @@ func commands() []command {
 		{"ACCT", superfluous, login, "<account>", "", "RFC 959 4.1.1"},
 		{"QUIT", (*conn).quit, 0, "", "", "RFC 959 4.1.1"},
 		{"REIN", (*conn).rein, 0, "", "", "RFC 959 4.1.1"},
-		{"NOOP", (*conn).noop, during, "", "", "RFC 959 4.1.3"},
+		{"NOOP", (*conn).noop, during | unrelated, "", "", "RFC 959 4.1.3"},
 		{"SYST", (*conn).syst, 0, "", "", "RFC 959 4.1.3"},
 		{"STAT", (*conn).stat, during, "[<path>]", "", "RFC 959 4.1.3"},
 		{"HELP", (*conn).help, 0, "[<verb>]", "", "RFC 959 4.1.3"},
@@ -54,39 +56,39 @@ func commands() []command {
 		{"XCWD", (*conn).cwdCommand, login, "<path>", "", "RFC 775"},
 		{"CDUP", (*conn).cdup, login, "", "", "RFC 959 4.1.1"},
 		{"XCUP", (*conn).cdup, login, "", "", "RFC 775"},
-		{"MKD", (*conn).mkd, login, "<path>", "", "RFC 959 4.1.3"},
+		{"MKD", (*conn).mkd, login | unrelated, "<path>", "", "RFC 959 4.1.3"},
 		{"XMKD", (*conn).mkd, login, "<path>", "", "RFC 775"},
-		{"RMD", (*conn).rmd, login, "<path>", "", "RFC 959 4.1.3"},
+		{"RMD", (*conn).rmd, login | unrelated, "<path>", "", "RFC 959 4.1.3"},
 		{"XRMD", (*conn).rmd, login, "<path>", "", "RFC 775"},
-		{"DELE", (*conn).dele, login, "<path>", "", "RFC 959 4.1.3"},
-		{"RNFR", (*conn).rnfr, login, "<path>", "", "RFC 959 4.1.3"},
-		{"RNTO", (*conn).rnto, login, "<path>", "", "RFC 959 4.1.3"},
-		{"SIZE", (*conn).size, login, "<path>", "SIZE", "RFC 3659 4"},
-		{"MDTM", (*conn).mdtm, login, "<path>", "MDTM", "RFC 3659 3"},
-		{"MFMT", (*conn).mfmt, login, "<time> <path>", "MFMT", "draft-somers-ftp-mfxx"},
-		{"HASH", (*conn).hash, login | moves, "<path>", "HASH SHA-256*", "draft-ietf-ftpext2-hash"},
-		{"RANG", (*conn).rang, login, "<first> <last>", "RANG STREAM", "draft-bryan-ftp-range"},
+		{"DELE", (*conn).dele, login | unrelated, "<path>", "", "RFC 959 4.1.3"},
+		{"RNFR", (*conn).rnfr, login | unrelated, "<path>", "", "RFC 959 4.1.3"},
+		{"RNTO", (*conn).rnto, login | unrelated, "<path>", "", "RFC 959 4.1.3"},
+		{"SIZE", (*conn).size, login | unrelated, "<path>", "SIZE", "RFC 3659 4"},
+		{"MDTM", (*conn).mdtm, login | unrelated, "<path>", "MDTM", "RFC 3659 3"},
+		{"MFMT", (*conn).mfmt, login | unrelated, "<time> <path>", "MFMT", "draft-somers-ftp-mfxx"},
+		{"HASH", (*conn).hash, login | moves | unrelated, "<path>", "HASH SHA-256*", "draft-ietf-ftpext2-hash"},
+		{"RANG", (*conn).rang, login | unrelated, "<first> <last>", "RANG STREAM", "draft-bryan-ftp-range"},
 
-		{"TYPE", (*conn).typeCommand, login, "A | I", "", "RFC 959 4.1.2"},
+		{"TYPE", (*conn).typeCommand, login | unrelated, "A | I", "", "RFC 959 4.1.2"},
 		{"STRU", (*conn).stru, login, "F", "", "RFC 959 4.1.2"},
-		{"MODE", (*conn).mode, login, "S", "", "RFC 959 4.1.2"},
-		{"REST", (*conn).restCommand, login, "<offset>", "REST STREAM", "RFC 3659 5"},
-		{"ALLO", (*conn).alloCommand, login, "<size>", "", "RFC 959 4.1.3"},
+		{"MODE", (*conn).mode, login, "S | B", "MODE B", "RFC 959 4.1.2"},
+		{"REST", (*conn).restCommand, login | unrelated, "<offset>", "REST STREAM", "RFC 3659 5"},
+		{"ALLO", (*conn).alloCommand, login | unrelated, "<size>", "", "RFC 959 4.1.3"},
 
 		{"PORT", (*conn).port, login, "<h1,h2,h3,h4,p1,p2>", "", "RFC 959 4.1.2"},
 		{"EPRT", (*conn).eprt, login, "|<family>|<address>|<port>|", "EPRT", "RFC 2428 2"},
 		{"PASV", (*conn).pasv, login, "", "", "RFC 959 4.1.2"},
 		{"EPSV", (*conn).epsv, login, "[1 | 2 | ALL]", "EPSV", "RFC 2428 3"},
-		{"ABOR", (*conn).abor, 0, "", "", "RFC 959 4.1.3"},
+		{"ABOR", (*conn).abor, unrelated, "", "", "RFC 959 4.1.3"},
 
-		{"RETR", (*conn).retr, login | moves, "<path>", "", "RFC 959 4.1.3"},
-		{"STOR", (*conn).stor, login | moves, "<path>", "", "RFC 959 4.1.3"},
-		{"STOU", (*conn).stou, login | moves, "[<name>]", "", "RFC 1123 4.1.2.9"},
-		{"APPE", (*conn).appe, login | moves, "<path>", "", "RFC 959 4.1.3"},
+		{"RETR", (*conn).retr, login | moves | unrelated, "<path>", "", "RFC 959 4.1.3"},
+		{"STOR", (*conn).stor, login | moves | uploads | unrelated, "<path>", pipelineFeature, "RFC 959 4.1.3"},
+		{"STOU", (*conn).stou, login | moves | uploads, "[<name>]", "", "RFC 1123 4.1.2.9"},
+		{"APPE", (*conn).appe, login | moves | uploads | unrelated, "<path>", "", "RFC 959 4.1.3"},
 		{"LIST", (*conn).list, login | moves, "[<path>]", "", "RFC 959 4.1.3"},
 		{"NLST", (*conn).nlst, login | moves, "[<path>]", "", "RFC 959 4.1.3, RFC 1123 4.1.2.7"},
-		{"MLSD", (*conn).mlsd, login | moves, "[<path>]", "", "RFC 3659 7"},
-		{"MLST", (*conn).mlst, login, "[<path>]", "MLST " + factsHere, "RFC 3659 7"},
+		{"MLSD", (*conn).mlsd, login | moves | unrelated, "[<path>]", "", "RFC 3659 7"},
+		{"MLST", (*conn).mlst, login | unrelated, "[<path>]", "MLST " + factsHere, "RFC 3659 7"},
 
 		{"SITE", nil, 0, "<verb> …", "", "RFC 959 4.1.3"}, // see siteCommands
 	}

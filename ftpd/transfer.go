@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"sampan/fault"
 	"sampan/files"
@@ -49,7 +50,7 @@ func progress(t *session.Transfer) string {
 
 // retr sends a file.
 func (c *conn) retr(arg string) error {
-	defer c.agree(nil)
+	defer c.spent()
 	off, last := c.takeRange()
 	if last < 0 {
 		off = c.takeOffset()
@@ -59,9 +60,11 @@ func (c *conn) retr(arg string) error {
 	switch {
 	case err != nil:
 		return err
+	case c.ascii && c.blocks:
+		return errNotASCII()
 	case c.ascii && off > 0:
 		return refuse(504, "Offsets mean something in TYPE I only")
-	case c.way == nil:
+	case c.noWay():
 		return errNoWay()
 	}
 	t, err := c.sess.Get(p, off)
@@ -73,28 +76,55 @@ func (c *conn) retr(arg string) error {
 	if !c.ascii { // clients take the number for a promise
 		opening += fmt.Sprintf(" (%d bytes)", t.Info().Size-off)
 	}
-	c.reply(150, opening)
-	d, err := c.openData()
+	out, err := c.outlet(opening)
 	if err != nil {
 		return err
 	}
-	defer d.Close()
-	var dst io.Writer = d
+	defer out.close()
+	dst := out.to
 	if c.ascii {
-		dst = &toASCII{dst: d}
+		dst = &toASCII{dst: dst}
 	}
 	if last >= 0 {
 		dst = &firstBytes{dst: dst, left: last - off + 1}
 	}
 	if _, err := t.WriteTo(dst); err != nil && !errors.Is(err, errEnough) {
-		cutOff(d)
+		out.fail()
 		return err
 	}
-	if err := finish(d); err != nil {
+	if err := out.finish(); err != nil {
 		return c.brokeOff()
 	}
 	t.Close()
+	if c.blocks {
+		return c.reply(250, c.link.sent(t.Info()))
+	}
 	return c.reply(226, "All is sent")
+}
+
+// An outlet is where a download or a listing goes.
+type outlet struct {
+	to     io.Writer    // a *net.TCPConn, which Transfer can hand to the kernel, a *secureData or a *link
+	finish func() error // ends it well
+	fail   func()       // ends it so that it cannot be taken for whole
+	close  func()       // when nothing is known of how it ended
+}
+
+// outlet answers that the transfer begins, and returns where its bytes go.
+func (c *conn) outlet(opening string) (outlet, error) {
+	if c.blocks {
+		l, err := c.openLink(opening)
+		if err != nil {
+			return outlet{}, err
+		}
+		return outlet{l, l.end, l.giveUp, func() {}}, nil
+	}
+	c.reply(150, opening)
+	d, err := c.openData()
+	if err != nil {
+		return outlet{}, err
+	}
+	return outlet{d, func() error { return finish(d) }, func() { cutOff(d) }, func() { d.Close() }}, nil
 }
 
 // A firstBytes writes as many bytes as RANG chose.
@@ -104,6 +134,14 @@ type firstBytes struct {
 }
 
 var errEnough = errors.New("the range ends here")
+
+// SetWriteDeadline is that of the connection.
+func (f *firstBytes) SetWriteDeadline(t time.Time) error {
+	if d, ok := f.dst.(interface{ SetWriteDeadline(time.Time) error }); ok {
+		return d.SetWriteDeadline(t)
+	}
+	return nil
+}
 
 func (f *firstBytes) Write(p []byte) (int, error) {
 	if int64(len(p)) < f.left {
@@ -142,7 +180,7 @@ func (c *conn) stor(arg string) error {
 
 // noTransfer forgets what was agreed for a transfer that is refused.
 func (c *conn) noTransfer(err error) error {
-	c.agree(nil)
+	c.spent()
 	c.takeOffset()
 	c.takeSize()
 	c.takeRange()
@@ -185,7 +223,7 @@ func (c *conn) stou(arg string) error {
 		err = c.receive(uniqueName+name, func(size int64) (*session.Transfer, error) {
 			return c.sess.Put(p, files.Want{Size: size, New: true})
 		})
-		if fault.KindOf(err) != fault.Exist || c.way == nil {
+		if fault.KindOf(err) != fault.Exist || c.noWay() {
 			return err
 		}
 	}
@@ -202,7 +240,10 @@ func random() string {
 // announced.
 func (c *conn) receive(opening string, put func(size int64) (*session.Transfer, error)) error {
 	size := c.takeSize()
-	if c.way == nil {
+	switch {
+	case c.ascii && c.blocks:
+		return c.noTransfer(errNotASCII())
+	case c.noWay():
 		return c.noTransfer(errNoWay())
 	}
 	t, err := put(size)
@@ -211,6 +252,9 @@ func (c *conn) receive(opening string, put func(size int64) (*session.Transfer, 
 	}
 	if err != nil {
 		return c.noTransfer(err)
+	}
+	if c.blocks {
+		return c.receiveBlocks(t, opening)
 	}
 	defer c.follow(t)()
 	c.reply(150, opening)
@@ -284,5 +328,6 @@ func (s *Server) noteTruncated(name string) {
 // the data connection that was agreed.
 func (c *conn) abor(string) error {
 	c.agree(nil)
+	c.drop()
 	return c.reply(226, "Nothing moves any more")
 }

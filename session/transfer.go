@@ -330,3 +330,13 @@ func (t *Transfer) record(size int64) {
 	t.s.log.Info(t.verb, "account", r.Account, "path", r.Path, "bytes", r.Bytes, "size", r.Size, "took", r.Took,
 		"remote", t.s.via.Remote.String(), "reason", outcome)
 }
+
+// CommitAll is Commit for several uploads of one session at once; error i is that of ts[i], whose Info says what was
+// published. A protocol that knows for sure that all of each arrived calls it: their syncs are shared.
+func CommitAll(ts []*Transfer) []error {
+	errs := make([]error, len(ts))
+	for i, t := range ts {
+		_, errs[i] = t.Commit(nil)
+	}
+	return errs
+}
