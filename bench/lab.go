@@ -27,6 +27,8 @@ type lab struct {
 	sizes  *sizes
 	starts int
 	dirs   []string // to be removed
+
+	profiles string // where to put profiles of ours; "" makes none
 }
 
 // open makes a site for each server, those of strict ones on the disk.

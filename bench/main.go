@@ -27,7 +27,7 @@ type options struct {
 	rows, peers      string
 	root, sampan     string
 	memory, disk     string
-	svg              string
+	svg, profiles    string
 	patience         int
 	limits, listOnly bool
 }
@@ -49,6 +49,7 @@ func parse() *options {
 	flag.StringVar(&o.memory, "memory", "/dev/shm", "a directory in memory, for the files")
 	flag.StringVar(&o.disk, "disk", os.TempDir(), "a directory on a disk, for durable uploads")
 	flag.StringVar(&o.svg, "svg", "", "write a chart to this file")
+	flag.StringVar(&o.profiles, "perf", "", "record every measurement of Sampan with perf(1) to a file in this directory")
 	flag.IntVar(&o.patience, "patience", 10, "how often a measurement that others disturbed is made again")
 	flag.BoolVar(&o.limits, "limits", false, "measure what bounds every server on this machine, and nothing else")
 	flag.BoolVar(&o.listOnly, "list", false, "name the rows and servers, and do nothing")
@@ -68,7 +69,7 @@ func run() error {
 	// Each blocking socket may hold one.
 	runtime.GOMAXPROCS(4 * workers)
 	if o.limits {
-		return limits(os.Stdout, o.memory, o.disk)
+		return limits(os.Stdout, o.memory, o.disk, o.runs)
 	}
 	table, chosen, err := o.choose()
 	if err != nil {
@@ -104,6 +105,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	l.profiles = o.profiles
 	results, err := o.measureAll(l, table)
 	if err != nil {
 		return err
@@ -207,6 +209,29 @@ func (l *lab) measure(r *row, s *site) (measure, float64, error) {
 	defer t.end()
 	runtime.GC()
 	w := observe(t.proc)
+	stop, err := l.profile(r, t)
+	if err != nil {
+		return measure{}, 0, err
+	}
 	m, err := r.run(t)
+	stop()
 	return m, w.disturbed(), t.failed(err)
+}
+
+// profile records where our server spends its time, if that is asked for.
+func (l *lab) profile(r *row, t *trial) (stop func(), err error) {
+	if l.profiles == "" || !t.ours {
+		return func() {}, nil
+	}
+	// cpu-clock is there on virtual machines too.
+	cmd := exec.Command("perf", "record", "-q", "-g", "-e", "cpu-clock", "-F", "1999",
+		"-o", filepath.Join(l.profiles, r.name+"."+t.name+".data"), "-p", fmt.Sprint(t.proc.cmd.Process.Pid))
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	time.Sleep(time.Second) // until it is attached
+	return func() {
+		cmd.Process.Signal(os.Interrupt)
+		cmd.Wait()
+	}, nil
 }
