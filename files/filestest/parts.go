@@ -7,6 +7,7 @@ import (
 
 var partCases = []testCase{
 	{"park and resume", Parts, parkAndResume},
+	{"cut without an announcement", Parts, cutUnannounced},
 	{"a part beside a file", Parts, partBesideFile},
 	{"a part of exact size", Parts, exactSize},
 	{"a later part replaces", Parts, laterPart},
@@ -44,6 +45,24 @@ func parkAndResume(s *suite) {
 	if s.stat("a").Part >= 0 {
 		s.Error("the file still has a part")
 	}
+}
+
+// cutUnannounced: what is parked then is the head of what was sent, and it can be continued.
+func cutUnannounced(s *suite) {
+	data := content(300 << 10)
+	s.ok("Close", s.create("a", whole, data[:200<<10]).Close())
+	n := 0
+	if p, err := s.parter().Part(s.ctx, s.path("a")); err == nil {
+		n = int(p.Size)
+		if n == 0 || n > 200<<10 {
+			s.Fatalf("%d bytes are parked of %d", n, 200<<10)
+		}
+		s.part("a", data[:n])
+	} else {
+		s.refused("Part", err, fault.NotExist) // none had come
+	}
+	s.commit(s.create("a", files.Want{From: int64(n), Size: -1, Part: n > 0}, data[n:]))
+	s.holds("a", data)
 }
 
 func partBesideFile(s *suite) {
@@ -148,7 +167,7 @@ func dirTakesParts(s *suite) {
 
 func notSureThenResumed(s *suite) {
 	data := content(3000)
-	u := s.create("a", whole, data)
+	u := s.create("a", files.Want{Size: 3001}, data) // see cut
 	_, err := u.Commit(s.ctx, func() error { return fault.New(fault.Cut, "interrupted") })
 	if err == nil {
 		s.Fatal("Commit went well though sure had an error")
