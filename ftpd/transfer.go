@@ -4,11 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"sampan/fault"
 	"sampan/files"
@@ -32,6 +30,16 @@ func (c *conn) takeSize() int64 {
 	return n
 }
 
+// takePiece returns what of its file the next download is about: n bytes, all that follows if n is -1. RANG goes before
+// REST.
+func (c *conn) takePiece() (off, n int64) {
+	rest := c.takeOffset()
+	if first, last := c.takeRange(); last >= 0 {
+		return first, last - first + 1
+	}
+	return rest, -1
+}
+
 // follow makes t the transfer of the running command: ABOR ends it and STAT tells about it. The caller calls stop.
 func (c *conn) follow(t *session.Transfer) (stop func()) {
 	c.moving.Store(t)
@@ -51,11 +59,7 @@ func progress(t *session.Transfer) string {
 // retr sends a file.
 func (c *conn) retr(arg string) error {
 	defer c.spent()
-	off, last := c.takeRange()
-	if last < 0 {
-		off = c.takeOffset()
-	}
-	c.takeOffset()
+	off, n := c.takePiece()
 	p, err := c.at(arg)
 	switch {
 	case err != nil:
@@ -67,14 +71,17 @@ func (c *conn) retr(arg string) error {
 	case c.noWay():
 		return errNoWay()
 	}
-	t, err := c.sess.Get(p, off)
+	t, err := c.sess.Get(p, off, n)
 	if err != nil {
 		return err
 	}
 	defer c.follow(t)()
+	if n < 0 {
+		n = t.Info().Size - off
+	}
 	opening := "Sending " + p.String()
 	if !c.ascii { // clients take the number for a promise
-		opening += fmt.Sprintf(" (%d bytes)", t.Info().Size-off)
+		opening += fmt.Sprintf(" (%d bytes)", n)
 	}
 	out, err := c.outlet(opening)
 	if err != nil {
@@ -85,10 +92,7 @@ func (c *conn) retr(arg string) error {
 	if c.ascii {
 		dst = &toASCII{dst: dst}
 	}
-	if last >= 0 {
-		dst = &firstBytes{dst: dst, left: last - off + 1}
-	}
-	if _, err := t.WriteTo(dst); err != nil && !errors.Is(err, errEnough) {
+	if _, err := t.WriteTo(dst); err != nil {
 		out.fail()
 		return err
 	}
@@ -125,35 +129,6 @@ func (c *conn) outlet(opening string) (outlet, error) {
 		return outlet{}, err
 	}
 	return outlet{d, func() error { return finish(d) }, func() { cutOff(d) }, func() { d.Close() }}, nil
-}
-
-// A firstBytes writes as many bytes as RANG chose.
-type firstBytes struct {
-	dst  io.Writer
-	left int64
-}
-
-var errEnough = errors.New("the range ends here")
-
-// SetWriteDeadline is that of the connection.
-func (f *firstBytes) SetWriteDeadline(t time.Time) error {
-	if d, ok := f.dst.(interface{ SetWriteDeadline(time.Time) error }); ok {
-		return d.SetWriteDeadline(t)
-	}
-	return nil
-}
-
-func (f *firstBytes) Write(p []byte) (int, error) {
-	if int64(len(p)) < f.left {
-		f.left -= int64(len(p))
-		return f.dst.Write(p)
-	}
-	n, err := f.dst.Write(p[:f.left])
-	f.left -= int64(n)
-	if err == nil {
-		err = errEnough
-	}
-	return n, err
 }
 
 // stor receives a file, behind what REST said: exactly the size of one's own part goes on behind the part, any other

@@ -182,7 +182,7 @@ func (c *conn) hash(arg string) error {
 		}
 		last = max(i.Size-1, 0)
 	}
-	sum, err := c.sess.Sum(p, sha256Name, off, n)
+	sum, err := c.sess.Sum(c.ctx, p, sha256Name, off, n)
 	if err != nil {
 		return err
 	}

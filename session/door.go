@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"io/fs"
 	"iter"
 	"time"
@@ -245,18 +246,21 @@ func (s *Session) Space() (files.Space, error) {
 	return v.store.Space(s.ctx)
 }
 
-// Sum hashes n bytes of p from off, see files.Summer.
-func (s *Session) Sum(p files.Path, algo string, off, n int64) ([]byte, error) {
+// Sum hashes n bytes of p from off, see files.Summer. It ends early when ctx or the session does.
+func (s *Session) Sum(ctx context.Context, p files.Path, algo string, off, n int64) ([]byte, error) {
 	v, err := s.at(p, account.Read)
 	if err != nil {
 		return nil, err
 	}
 	defer v.done()
-	return v.store.Sum(s.ctx, p, algo, off, n)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(s.ctx, func() { cancel(s.gone()) })()
+	return v.store.Sum(ctx, p, algo, off, n)
 }
 
-// Get starts a download of p from byte off.
-func (s *Session) Get(p files.Path, off int64) (*Transfer, error) {
+// Get starts a download of n bytes of p from byte off, of all that follows if n is -1. BadOffset beyond the end.
+func (s *Session) Get(p files.Path, off, n int64) (*Transfer, error) {
 	v, err := s.at(p, account.Read)
 	if err != nil {
 		return nil, err
@@ -266,8 +270,15 @@ func (s *Session) Get(p files.Path, off int64) (*Transfer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if n < 0 {
+		n = info.Size - off
+	}
+	if n > info.Size-off {
+		src.Close()
+		return nil, fault.New(fault.BadOffset, "%s: %d is not within its %d bytes", p, off+n, info.Size)
+	}
 	t := v.transfer("get", p, account.Read)
-	t.src, t.info, t.base, t.size = src, info, off, info.Size
+	t.src, t.info, t.base, t.size = src, info, off, off+n
 	return s.hub.enlist(t)
 }
 
@@ -275,7 +286,45 @@ func (s *Session) Get(p files.Path, off int64) (*Transfer, error) {
 // account's own part is gone on with by Write or Append; all else needs Write, which also suffices to replace a file.
 // If another session of the same account is uploading p and received nothing for 5 s, that upload is parked first (up
 // to 6 s go by until that is known); of two that are alive the last commit wins whole.
-func (s *Session) Put(p files.Path, w files.Want) (*Transfer, error) {
+func (s *Session) Put(p files.Path, w files.Want) (*Transfer, error) { return s.put(p, w, nil) }
+
+// Copy starts a copy of files of the home: an upload of to that begins as w says and goes on with from, one behind the
+// other; Fill then takes the place of ReadFrom. It needs Read at all of from, and at to what Put needs. NotExist and
+// IsDir are about any of them; what is to itself is refused (BadName).
+func (s *Session) Copy(to files.Path, w files.Want, from ...files.Path) (*Transfer, error) {
+	v, err := s.visit()
+	if err != nil {
+		return nil, err
+	}
+	defer v.done()
+	for _, p := range from {
+		if !v.may(p, account.Read) {
+			return nil, denied(p)
+		}
+	}
+	if _, err := v.needs(to, w); err != nil {
+		return nil, err
+	}
+	old, _ := v.store.Stat(s.ctx, to)
+	w.Size = w.From
+	for _, p := range from {
+		i, err := v.store.Stat(s.ctx, p)
+		switch {
+		case err != nil:
+			return nil, err
+		case i.PartOnly():
+			return nil, fault.New(fault.NotExist, "%s: no such file or directory", p)
+		case i.Mode.IsDir():
+			return nil, fault.New(fault.IsDir, "%s: is a directory", p)
+		case p == to, i.Tag == old.Tag && i.Tag != "":
+			return nil, fault.New(fault.BadName, "%s: cannot be copied onto itself", p)
+		}
+		w.Size += i.Size
+	}
+	return s.put(to, w, from)
+}
+
+func (s *Session) put(p files.Path, w files.Want, from []files.Path) (*Transfer, error) {
 	v, err := s.visit()
 	if err != nil {
 		return nil, err
@@ -291,7 +340,7 @@ func (s *Session) Put(p files.Path, w files.Want) (*Transfer, error) {
 		return nil, err
 	}
 	t := v.transfer("put", p, need)
-	t.up, t.base, t.size = up, w.From, w.Size
+	t.up, t.base, t.size, t.from = up, w.From, w.Size, from
 	t.info = files.Info{Path: p, Size: w.From, ModTime: t.started, Mode: fs.FileMode(0), Part: -1}
 	return s.hub.enlist(t)
 }

@@ -176,7 +176,7 @@ func TestStall(t *testing.T) {
 			t.Errorf("cut after %v", took)
 		}
 		must(t, put(s, p(t, "/b"), strings.Repeat("b", 1<<20), whole))
-		tr, err := s.Get(p(t, "/b"), 0)
+		tr, err := s.Get(p(t, "/b"), 0, -1)
 		must(t, err)
 		near, far := net.Pipe() // nobody reads far
 		defer far.Close()
@@ -352,7 +352,7 @@ func TestTransferOverTCP(t *testing.T) {
 	}
 
 	out, in := tcp(t)
-	tr, err = s.Get(a, 0)
+	tr, err = s.Get(a, 0, -1)
 	must(t, err)
 	got := make(chan []byte, 1)
 	go func() { b, _ := io.ReadAll(in); got <- b }()

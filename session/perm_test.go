@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"io/fs"
 	"slices"
 	"testing"
@@ -25,7 +26,16 @@ var acts = []act{
 	{"stat", account.List, func(t *testing.T, s *Session) error { _, err := s.Stat(p(t, "/file")); return err }},
 	{"list", account.List, func(t *testing.T, s *Session) error { return list(t, s, "/", "dir", "file") }},
 	{"get", account.Read, func(t *testing.T, s *Session) error { _, err := get(s, p(t, "/file"), 0); return err }},
-	{"sum", account.Read, func(t *testing.T, s *Session) error { _, err := s.Sum(p(t, "/file"), "SHA-256", 0, -1); return err }},
+	{"sum", account.Read, func(t *testing.T, s *Session) error {
+		_, err := s.Sum(context.Background(), p(t, "/file"), "SHA-256", 0, -1)
+		return err
+	}},
+	{"copy", account.Read | account.Write, func(t *testing.T, s *Session) error {
+		return copied(s, p(t, "/copy"), whole, p(t, "/file"))
+	}},
+	{"copy behind", account.Read | account.Append, func(t *testing.T, s *Session) error {
+		return copied(s, p(t, "/file"), files.Want{From: 7}, p(t, "/second"))
+	}},
 	{"put new", account.Write, func(t *testing.T, s *Session) error { return put(s, p(t, "/new"), "x", whole) }},
 	{"put unique", account.Write, func(t *testing.T, s *Session) error {
 		return put(s, p(t, "/new"), "x", files.Want{Size: -1, New: true})
@@ -158,8 +168,8 @@ func TestDeniedTellsNothing(t *testing.T) {
 	for _, name := range []string{"/file", "/dir", "/missing", "/missing/below", "/file/below"} {
 		path := p(t, name)
 		_, statErr := sc.bob.Stat(path)
-		_, getErr := sc.bob.Get(path, 0)
-		_, sumErr := sc.bob.Sum(path, "SHA-256", 0, -1)
+		_, getErr := sc.bob.Get(path, 0, -1)
+		_, sumErr := sc.bob.Sum(context.Background(), path, "SHA-256", 0, -1)
 		for what, err := range map[string]error{
 			"stat": statErr, "get": getErr, "sum": sumErr, "remove": sc.bob.Remove(path),
 			"rename": sc.bob.Rename(path, p(t, "/x"), true), "list": list(t, sc.bob, name),

@@ -6,6 +6,7 @@
 //	Enter            e
 //	Stat, List       l; who may not list but may put learns of their own part, and of nothing else
 //	Get, Sum         r
+//	Copy             r at what is read, and what Put needs
 //	Put from 0       w, also where a file is replaced
 //	Put behind       a; where it goes on inside the file, so that old bytes are replaced, w as well
 //	Put of the part  w or a, and so do Part and DropPart
@@ -13,6 +14,7 @@
 //	Rename           f at both ends, and at every grant below them; to replace something d at the target as well
 //	Mkdir            m
 //	Set              M for the mode, T for the time
+//	Operate          an operator, whatever is granted
 //
 // What is denied is answered fault.Denied before the store is asked, so that nobody learns what is there.
 package session
@@ -142,6 +144,18 @@ func (s *Session) who() (account.Account, *files.Local, error) {
 		s.cancel(err)
 	}
 	return a, store, err
+}
+
+// Operate returns what an operator may do to other sessions; Denied to everybody else.
+func (s *Session) Operate() (*Hub, error) {
+	a, _, err := s.who()
+	if err == nil && !a.Operator {
+		err = fault.New(fault.Denied, "only operators may do this")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.hub, nil
 }
 
 // Register files a request for an account, see account.Book.

@@ -151,7 +151,7 @@ func put(s *Session, path files.Path, content string, w files.Want) error {
 }
 
 func get(s *Session, path files.Path, off int64) (string, error) {
-	t, err := s.Get(path, off)
+	t, err := s.Get(path, off, -1)
 	if err != nil {
 		return "", err
 	}
@@ -221,7 +221,7 @@ func TestPutGetRoundTrip(t *testing.T) {
 	if err != nil || space.Used != 14 {
 		t.Errorf("space: %+v, %v", space, err)
 	}
-	_, err = s.Get(a, 15)
+	_, err = s.Get(a, 15, -1)
 	wantKind(t, "beyond the end", err, fault.BadOffset)
 
 	log, err := h.book.Log(context.Background(), account.Filter{Account: "alice"})

@@ -21,6 +21,7 @@ type Transfer struct {
 	who     *login
 	verb    string // "put" or "get"
 	path    files.Path
+	from    []files.Path // what a copy reads
 	key     target
 	need    account.Perm // what the account must keep having at path
 	info    files.Info
@@ -120,10 +121,11 @@ func (t *Transfer) ReadFrom(src io.Reader) (int64, error) {
 	defer t.interrupt(deadline)()
 	var total int64
 	var pace pace
+	before := t.moved.Load() // by other calls, for a copy of several files
 	for {
 		n, err := files.Pump(t.up, src, mostStep, func(done, _ int64) (int64, error) {
 			now := time.Now()
-			t.count(now, total+done)
+			t.count(now, before+total+done)
 			deadline(now.Add(wake))
 			if err := t.allowed(); err != nil {
 				return 0, err
@@ -132,7 +134,7 @@ func (t *Transfer) ReadFrom(src io.Reader) (int64, error) {
 		})
 		total += n
 		now := time.Now()
-		t.count(now, total)
+		t.count(now, before+total)
 		switch {
 		case t.ctx.Err() != nil:
 			return total, t.fail(why(t.ctx))
@@ -146,6 +148,40 @@ func (t *Transfer) ReadFrom(src io.Reader) (int64, error) {
 		}
 	}
 }
+
+// Fill copies what Copy named, as ReadFrom receives what comes: the kernel moves the bytes, or shares the blocks.
+func (t *Transfer) Fill() error {
+	for _, p := range t.from {
+		src, err := t.source(p)
+		if err != nil {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			return t.fail(err)
+		}
+		_, err = t.ReadFrom(src)
+		src.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// source opens one file of a copy, if the account still may read it.
+func (t *Transfer) source(p files.Path) (io.ReadCloser, error) {
+	a, store, err := t.who.now(t.ctx)
+	if err != nil {
+		return nil, err
+	}
+	if a.May(p)&account.Read == 0 {
+		return nil, denied(p)
+	}
+	src, _, err := store.Open(t.ctx, p, 0)
+	return src, err
+}
+
+// errEnough ends a download of a part of a file.
+var errEnough = errors.New("all that was asked for is sent")
 
 // WriteTo sends the download's bytes to dst, through files.Pump. A dst with SetWriteDeadline that takes nothing for
 // Config.Stall is cut; its deadline is cleared at the end.
@@ -165,13 +201,16 @@ func (t *Transfer) WriteTo(dst io.Writer) (int64, error) {
 		now := time.Now()
 		t.count(now, done)
 		deadline(now.Add(t.s.hub.cfg.Stall))
-		return pace.next(now), t.allowed()
+		if left := t.size - t.base - done; left > 0 {
+			return min(left, pace.next(now)), t.allowed()
+		}
+		return 0, errEnough
 	})
 	t.count(time.Now(), n)
 	switch {
 	case t.ctx.Err() != nil:
 		return n, t.fail(why(t.ctx))
-	case err != nil:
+	case err != nil && err != errEnough:
 		return n, t.fail(cut(err))
 	case t.base+n < t.size:
 		return n, t.fail(fault.New(fault.Cut, "%s: it became shorter while it was read", t.path))
@@ -291,7 +330,7 @@ func (t *Transfer) Close() error {
 		return nil
 	}
 	t.ended = true
-	size := t.size
+	size := t.info.Size
 	var err error
 	if t.up != nil {
 		size = t.published
@@ -326,8 +365,11 @@ func (t *Transfer) record(size int64) {
 		Verb: t.verb, Path: t.path.String(), Bytes: t.moved.Load(), Size: size,
 		Took: time.Since(t.started), Result: outcome,
 	}
+	if len(t.from) > 0 {
+		r.Verb, r.Path, r.To = "copy", t.from[0].String(), r.Path
+	}
 	t.s.hub.book.Record(r)
-	t.s.log.Info(t.verb, "account", r.Account, "path", r.Path, "bytes", r.Bytes, "size", r.Size, "took", r.Took,
+	t.s.log.Info(r.Verb, "account", r.Account, "path", r.Path, "bytes", r.Bytes, "size", r.Size, "took", r.Took,
 		"remote", t.s.via.Remote.String(), "reason", outcome)
 }
 
