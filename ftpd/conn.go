@@ -32,7 +32,7 @@ type conn struct {
 
 	// The reader's; the loop changes in while the reader waits behind AUTH.
 	in      *ftp.LineReader
-	lines   chan []line
+	read    chan []line
 	resume  chan struct{} // AUTH was handled
 	readEnd chan struct{} // closed when the reader ended
 	sawQuit atomic.Bool   // a QUIT was read: the end of the connection is no accident
@@ -97,7 +97,7 @@ func newConn(s *Server, nc net.Conn, sess *session.Session) *conn {
 		srv: s, sess: sess, tcp: nc, out: nc, born: time.Now(),
 		id:      make([]byte, 16),
 		in:      ftp.NewLineReader(nc),
-		lines:   make(chan []line),
+		read:    make(chan []line),
 		resume:  make(chan struct{}),
 		readEnd: make(chan struct{}),
 		ended:   make(chan struct{}),
@@ -129,7 +129,7 @@ func (c *conn) serve() {
 	defer hangUp(c.tcp, c.srv.limits.linger)
 	defer c.closeTLS()
 	defer c.sess.End()
-	go c.read()
+	go c.readLines()
 	defer close(c.ended)
 	defer c.agree(nil)
 	defer c.drop()
@@ -147,10 +147,10 @@ func (c *conn) settle() {
 	c.decide()
 }
 
-// read is the reader.
-func (c *conn) read() {
+// readLines is the reader.
+func (c *conn) readLines() {
 	defer close(c.readEnd)
-	defer close(c.lines)
+	defer close(c.read)
 	var some []line
 	for {
 		text, err := c.in.ReadLine()
@@ -158,7 +158,7 @@ func (c *conn) read() {
 		if err == nil {
 			l.cmd, l.err = ftp.ParseCommand(text)
 		}
-		if l.cmd.Verb == "QUIT" {
+		if l.cmd.Verb == "QUIT" && blank(l.cmd.Arg) {
 			c.sawQuit.Store(true)
 		}
 		fatal := err != nil && !errors.Is(err, ftp.ErrNUL)
@@ -169,7 +169,7 @@ func (c *conn) read() {
 			continue
 		}
 		select {
-		case c.lines <- some:
+		case c.read <- some:
 			some = nil
 		case <-c.ended:
 			return
@@ -204,7 +204,7 @@ func (c *conn) loop() {
 				return
 			}
 		}
-		lines := c.lines
+		lines := c.read
 		if c.eof || c.full(c.inOrder) {
 			lines = nil
 		}
@@ -229,7 +229,7 @@ func (c *conn) loop() {
 			}
 			c.decide()
 			if !c.ending.Load() { // the transfer that was cut has not told it yet
-				c.reply(421, fault.Say(context.Cause(c.sess.Context())).String())
+				c.lines(421, fault.Say(context.Cause(c.sess.Context())).In(c.lang))
 			}
 			return
 		}
@@ -322,8 +322,11 @@ func (c *conn) check(l line) (row *command, arg string, ok bool) {
 	}
 	if err != nil {
 		c.refuseRow(row, err)
-		if l.cmd.Verb == "AUTH" {
+		switch l.cmd.Verb {
+		case "AUTH":
 			c.goOn()
+		case "QUIT": // the client stays, and may still be cut
+			c.sawQuit.Store(false)
 		}
 	}
 	return row, arg, err == nil
@@ -366,9 +369,9 @@ func (c *conn) run(row *command, arg string) {
 	}
 }
 
-// reply writes one reply. It always returns nil, so that a command can end with it: a client that does not take its
-// replies is hung up on, which ends the loop.
-func (c *conn) reply(code int, lines ...string) error {
+// lines writes one reply as it is. It always returns nil, so that a command can end with it: a client that does not take
+// its replies is hung up on, which ends the loop.
+func (c *conn) lines(code int, lines ...string) error {
 	c.write.Lock()
 	defer c.write.Unlock()
 	c.replies.add(code, lines...)

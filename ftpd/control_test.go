@@ -163,6 +163,31 @@ func TestQuitAhead(t *testing.T) {
 	})
 }
 
+// TestRefusedQuitIsNoQuit: a client that said "QUIT now" is told 501 and stays; when it is killed later on, that is a cut.
+func TestRefusedQuitIsNoQuit(t *testing.T) {
+	t.Parallel()
+	everyWay(t, func(t *testing.T, h *house, login func(string) *peer) {
+		for _, ahead := range []bool{true, false} {
+			p := login("alice")
+			if ahead {
+				p.cmd(501, "QUIT now")
+			}
+			nc := p.begin("STOR f")
+			nc.Write(noise(100_000))
+			if !ahead {
+				p.send("QUIT now\r\n")
+			}
+			eventually(t, "all is received", func() bool { return h.moved() == 100_000 })
+			p.tcp.Close()
+			nc.Close()
+			eventually(t, "the session is gone", func() bool { return len(h.hub.Live()) == 0 })
+			if h.read("alice", "f") != nil {
+				t.Error("what was cut is published")
+			}
+		}
+	})
+}
+
 func TestLongLine(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

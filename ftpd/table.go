@@ -139,15 +139,16 @@ func (c *conn) mayRun(row *command, arg string) error {
 	case row.run == nil:
 		return refuse(504, "Unknown SITE command; SITE HELP lists those that there are")
 	}
-	blank := strings.TrimLeft(arg, " ") == ""
 	switch {
-	case row.syntax == "" && !blank:
+	case row.syntax == "" && !blank(arg):
 		return refuse(501, "%s takes no argument", row.verb)
 	case row.syntax != "" && row.syntax[0] != '[' && arg == "":
-		return refuse(501, "Syntax: %s", row.usage())
+		return badSyntax(row.usage())
 	}
 	return nil
 }
+
+func blank(arg string) bool { return strings.TrimLeft(arg, " ") == "" }
 
 func (r *command) usage() string {
 	if r.syntax == "" {
@@ -160,7 +161,7 @@ func (r *command) usage() string {
 func (c *conn) help(arg string) error {
 	verb := strings.ToUpper(strings.TrimSpace(arg))
 	if verb == "" {
-		return c.reply(214, tableHelp("Commands (HELP <verb> tells more):", c.srv.commands)...)
+		return c.lines(214, append(tableHelp(c.say("Commands (HELP <verb> tells more):"), c.srv.commands), c.say("End"))...)
 	}
 	row := c.srv.verbs[verb]
 	switch {
@@ -169,7 +170,7 @@ func (c *conn) help(arg string) error {
 	case row.run == nil:
 		return c.siteHelp("")
 	}
-	return c.reply(214, "Syntax: "+row.usage()+"  ("+row.rfc+")")
+	return c.reply(214, "Syntax: %s  (%s)", row.usage(), row.rfc)
 }
 
 // tableHelp lists the verbs of a table, eight to a line.
@@ -182,7 +183,7 @@ func tableHelp(title string, table []command) []string {
 		}
 		lines = append(lines, strings.TrimRight(b.String(), " "))
 	}
-	return append(lines, "End")
+	return lines
 }
 
 // feat lists what is offered beyond RFC 959 (RFC 2389 section 3).
@@ -198,5 +199,5 @@ func (c *conn) feat(string) error {
 			lines = append(lines, row.feat)
 		}
 	}
-	return c.reply(211, append(lines, "End")...)
+	return c.lines(211, append(lines, "End")...)
 }
