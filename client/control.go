@@ -41,7 +41,7 @@ func (c *control) send(ctx context.Context, lines ...string) error {
 		if strings.ContainsAny(line, "\x00\r\n") {
 			return fault.New(fault.BadName, "the name holds a character that no name may have")
 		}
-		c.trace("> " + mask(line))
+		c.trace("> " + printable(mask(line)))
 		if c.ours { // RFC 854: IAC is doubled; other servers take the byte of an old charset as it is
 			line = strings.ReplaceAll(line, "\xff", "\xff\xff")
 		}

@@ -74,8 +74,7 @@ func Copy(ctx context.Context, src files.Store, from files.Path, dst files.Store
 	err := c.retry(ctx, c.once)
 	if fault.KindOf(err) == fault.Mismatch && err != nil {
 		c.say(fault.Say(err))
-		c.say(words.M("%s: starting over", from.String()))
-		c.fresh = true
+		c.say(words.M("%s: copying it once more", from.String()))
 		err = c.retry(ctx, c.once)
 	}
 	c.r.Took = time.Since(begin)
@@ -91,7 +90,6 @@ type copying struct {
 	o        CopyOptions
 	r        Result
 
-	fresh bool // begin from zero, whatever is there
 	again bool // not the first try
 	shown time.Time
 }
@@ -158,7 +156,7 @@ func (c *copying) have(ctx context.Context, source, target files.Info) (bool, er
 		c.r.Kept = true
 		return true, nil
 	}
-	if source.Size == target.Size && !c.fresh && !c.converts() {
+	if source.Size == target.Size && !c.converts() {
 		a, err := sum(ctx, c.src, c.r.From, -1)
 		if err != nil {
 			return false, err
@@ -209,7 +207,13 @@ func (c *copying) move(ctx context.Context, source files.Info, b beginning) erro
 		ours = b.hash.Sum(nil)
 	}
 	c.show(Proving, out.Size(), true)
-	if _, err := out.Commit(ctx, func() error { return c.unchanged(ctx, source, &ours) }); err != nil {
+	sure := func() error { return c.unchanged(ctx, source, &ours) }
+	if u, ok := out.(*upload); ok { // without a look at the result, which is hashed next
+		err = u.publish(ctx, sure)
+	} else {
+		_, err = out.Commit(ctx, sure)
+	}
+	if err != nil {
 		return err
 	}
 	return c.settle(ctx, source, ours)

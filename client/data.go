@@ -331,7 +331,8 @@ func (d *data) cut(promised bool) {
 	case promised || private:
 		d.raw.CloseWrite()
 	default:
-		if d.c.send(ctx, "ABOR") != nil {
+		// What is on its way is worth a moment: ABOR overtakes it.
+		if pause(ctx, 200*time.Millisecond) != nil || d.c.send(ctx, "ABOR") != nil {
 			break
 		}
 		d.finish(ctx, 5*time.Second)

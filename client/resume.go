@@ -26,7 +26,7 @@ type beginning struct {
 // continued: the copy begins from zero and says so.
 func (c *copying) resume(ctx context.Context, source, target files.Info, there bool) (beginning, error) {
 	zero := beginning{hash: sha256.New()}
-	if c.fresh || c.converts() {
+	if c.converts() {
 		return zero, nil
 	}
 	size, theirs, part, err := c.kept(ctx, source, target, there)

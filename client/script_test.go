@@ -458,3 +458,148 @@ func TestLostControlConnectionIsNoEndOfFile(t *testing.T) {
 	_, err = client.Copy(t.Context(), r, path(t, "f"), disk(t, t.TempDir()), path(t, "f"), client.CopyOptions{Tries: -1})
 	wantKind(t, err, fault.Cut)
 }
+
+// TestSomebodyElseOnTheDataConnection: a certificate with another key than that of the control connection.
+func TestSomebodyElseOnTheDataConnection(t *testing.T) {
+	t.Parallel()
+	cert, other := newCertificate(t), newCertificate(t)
+	u := play(t, func(f *foreign) {
+		var way *passive
+		special := modern(f, &way, 5)
+		special["AUTH"] = func(string) bool {
+			f.say("234 begin")
+			s := tls.Server(f.conn, &tls.Config{Certificates: []tls.Certificate{cert}})
+			f.conn, f.in = s, bufio.NewReader(s)
+			return true
+		}
+		special["PBSZ"] = func(string) bool { f.say("200 0"); return true }
+		special["PROT"] = func(string) bool { f.say("200 P"); return true }
+		special["STOR"] = func(string) bool {
+			f.say("150 send")
+			conn, err := way.l.Accept()
+			way.l.Close()
+			if err != nil {
+				return true
+			}
+			defer conn.Close()
+			s := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{other}})
+			if b, _ := io.ReadAll(s); len(b) > 0 {
+				t.Errorf("the stranger got %q", b)
+			}
+			f.say("426 nothing came")
+			return true
+		}
+		f.serve(special)
+	})
+	r, err := client.Dial(t.Context(), u, client.Options{Timeout: 5 * time.Second, Pin: client.Fingerprint(cert.Leaf)})
+	must(t, err)
+	defer r.Close()
+	_, err = r.Create(t.Context(), path(t, "f"), files.Want{Size: -1})
+	wantKind(t, err, fault.Untrusted)
+}
+
+// TestStrangerOnTheActivePort: who connects first from another address gets and gives nothing.
+func TestStrangerOnTheActivePort(t *testing.T) {
+	t.Parallel()
+	u := play(t, func(f *foreign) {
+		var way *passive
+		special := modern(f, &way, 5)
+		var port string
+		special["PORT"] = func(arg string) bool {
+			var a, b, c, d, hi, lo int
+			fmt.Sscanf(arg, "%d,%d,%d,%d,%d,%d", &a, &b, &c, &d, &hi, &lo)
+			port = fmt.Sprintf("127.0.0.1:%d", hi<<8|lo)
+			f.say("200 fine")
+			return true
+		}
+		special["RETR"] = func(string) bool {
+			f.say("150 here it comes")
+			stranger := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 9)}}
+			if conn, err := stranger.Dial("tcp", port); err == nil {
+				io.WriteString(conn, "false")
+				io.ReadAll(conn)
+				conn.Close()
+			}
+			conn, err := net.Dial("tcp", port)
+			if err != nil {
+				t.Error(err)
+				return true
+			}
+			io.WriteString(conn, "hello")
+			conn.Close()
+			f.say("226 done")
+			return true
+		}
+		f.serve(special)
+	})
+	r, err := dialPlain(t, u, func(o *client.Options) { o.Active = true })
+	must(t, err)
+	body, _, err := r.Open(t.Context(), path(t, "f"), 0)
+	must(t, err)
+	if b, err := io.ReadAll(body); err != nil || string(b) != "hello" {
+		t.Errorf("%q %v", b, err)
+	}
+}
+
+// TestSessionOfTheControlConnectionIsResumed: some servers (vsftpd, ProFTPD) want exactly that one on every data
+// connection, though they send tickets on those too.
+func TestSessionOfTheControlConnectionIsResumed(t *testing.T) {
+	t.Parallel()
+	cert := newCertificate(t)
+	shown := make(chan string, 10)
+	u := play(t, func(f *foreign) {
+		var way *passive
+		special := modern(f, &way, 5)
+		conf := func(id string) *tls.Config {
+			c := &tls.Config{Certificates: []tls.Certificate{cert}}
+			c.SetSessionTicketKeys([][32]byte{{7}})
+			c.WrapSession = func(s tls.ConnectionState, ss *tls.SessionState) ([]byte, error) {
+				ss.Extra = [][]byte{[]byte(id)}
+				return c.EncryptTicket(s, ss)
+			}
+			c.UnwrapSession = func(b []byte, s tls.ConnectionState) (*tls.SessionState, error) {
+				ss, err := c.DecryptTicket(b, s)
+				if ss != nil {
+					shown <- string(ss.Extra[0])
+				}
+				return ss, err
+			}
+			return c
+		}
+		special["AUTH"] = func(string) bool {
+			f.say("234 begin")
+			s := tls.Server(f.conn, conf("control"))
+			f.conn, f.in = s, bufio.NewReader(s)
+			return true
+		}
+		special["PBSZ"] = func(string) bool { f.say("200 0"); return true }
+		special["PROT"] = func(string) bool { f.say("200 P"); return true }
+		special["RETR"] = func(string) bool {
+			f.say("150 here it comes")
+			conn, err := way.l.Accept()
+			way.l.Close()
+			if err != nil {
+				return true
+			}
+			s := tls.Server(conn, conf("data"))
+			io.WriteString(s, "hello")
+			s.Close()
+			f.say("226 done")
+			return true
+		}
+		f.serve(special)
+	})
+	r, err := client.Dial(t.Context(), u, client.Options{Timeout: 5 * time.Second, Pin: client.Fingerprint(cert.Leaf)})
+	must(t, err)
+	defer r.Close()
+	for range 3 {
+		body, _, err := r.Open(t.Context(), path(t, "f"), 0)
+		must(t, err)
+		if b, err := io.ReadAll(body); err != nil || string(b) != "hello" {
+			t.Fatalf("%q %v", b, err)
+		}
+		if got := <-shown; got != "control" {
+			t.Errorf("a session of a %s connection was resumed", got)
+		}
+	}
+}

@@ -40,15 +40,13 @@ func (c *control) create(ctx context.Context, p files.Path, w files.Want) (files
 	u := &upload{path: p, size: w.From, want: -1}
 	var before []string
 	if w.Size > 0 && typ == "I" {
-		reply, err := c.cmd(ctx, fmt.Sprintf("ALLO %d", w.Size))
-		if err != nil {
+		allo := fmt.Sprintf("ALLO %d", w.Size)
+		if c.ours { // goes with the rest in one packet
+			before, u.want = append(before, allo), w.Size
+		} else if reply, err := c.cmd(ctx, allo); err != nil {
 			return nil, err
-		}
-		if k, _ := kindOf(reply); reply.Failed() && (k == fault.OverQuota || k == fault.NoSpace) {
+		} else if k, _ := kindOf(reply); reply.Failed() && (k == fault.OverQuota || k == fault.NoSpace) {
 			return nil, refusedAs(k, reply, p.String())
-		}
-		if reply.Code == 200 {
-			u.want = w.Size
 		}
 	}
 	if w.From > 0 {
@@ -132,30 +130,36 @@ func (u *upload) Room(want int64) (int64, error) { return want, nil }
 
 func (u *upload) Size() int64 { return u.size }
 
-// Commit ends the stream and waits for the server's word. sure is asked before the end is sent.
+// Commit publishes and looks at the result.
 func (u *upload) Commit(ctx context.Context, sure func() error) (files.Info, error) {
+	if err := u.publish(ctx, sure); err != nil {
+		return files.Info{}, err
+	}
+	i, err := u.c.remote.Stat(ctx, u.path)
+	if err != nil { // it is in place; only the look at it failed
+		i = files.Info{Path: u.path, Size: u.size, Part: -1}
+	}
+	return i, nil
+}
+
+// publish ends the stream and waits for the server's word. sure is asked before the end is sent.
+func (u *upload) publish(ctx context.Context, sure func() error) error {
 	if u.err == nil {
 		u.err = ctx.Err()
 	}
 	if u.err == nil && sure != nil {
 		u.err = sure()
 	}
-	if u.err != nil {
-		u.Close()
-		return files.Info{}, u.err
+	if u.err == nil {
+		u.err = u.named(u.sent(ctx), u.path)
 	}
-	if err := u.named(u.sent(ctx), u.path); err != nil {
-		u.err = err
+	if err := u.err; err != nil {
 		u.Close()
-		return files.Info{}, err
+		return err
 	}
 	u.err = fault.New(fault.Internal, "the upload is over")
-	i, err := u.c.stat(ctx, u.path)
 	u.giveBack()
-	if err != nil { // it is in place; only the look at it failed
-		return files.Info{Path: u.path, Size: u.size, Part: -1}, nil
-	}
-	return i, nil
+	return nil
 }
 
 // Close without Commit parks, where the server can.

@@ -34,7 +34,7 @@ var zhClient = map[string]string{
 	"%s: not a URL; it should look like ftp://name@host/path":                                "%s：不是 URL；应当形如 ftp://用户名@主机/路径",
 	"%s: not a regular file":                                                                 "%s：不是普通文件",
 	"%s: not in the form of a netrc file":                                                    "%s：不是 netrc 文件的格式",
-	"%s: starting over":                                                                      "%s：从头开始",
+	"%s: copying it once more":                                                               "%s：再复制一次",
 	"%s: the %d bytes that are there already belong to another version; starting over":       "%s：那里已有的 %d 字节属于另一个版本；从头开始",
 	"%s: the certificate could not be remembered":                                            "%s：无法记住该证书",
 	"%s: the host or port in the URL is not well formed":                                     "%s：URL 中的主机或端口格式不正确",
