@@ -93,14 +93,14 @@ type link struct {
 func (c *conn) openLink(opening string) (*link, error) {
 	if l := c.link; l != nil && !l.broken.Load() {
 		if opening != "" {
-			c.reply(125, opening)
+			c.lines(125, opening)
 		}
 		l.sum.Reset()
 		return l, nil
 	}
 	c.drop()
 	if opening != "" {
-		c.reply(150, opening)
+		c.lines(150, opening)
 	}
 	c.flush()
 	d, err := c.openData()
@@ -179,7 +179,7 @@ func (l *link) mark(text string) {
 	if l.quiet {
 		return
 	}
-	l.c.reply(110, fmt.Sprintf("MARK %s = %d", text, l.from+l.got))
+	l.c.lines(110, fmt.Sprintf("MARK %s = %d", text, l.from+l.got))
 }
 
 // proof is what the last reply of a transfer says of the file and of what was moved, so that its client can compare.

@@ -17,6 +17,7 @@ import (
 	"sampan/files"
 	"sampan/ftp"
 	"sampan/session"
+	"sampan/words"
 )
 
 // A conn is one control connection. Three kinds of goroutine touch it: the reader turns bytes into lines; the loop runs
@@ -46,6 +47,7 @@ type conn struct {
 	// The loop's, handed to the goroutine of a moving command while there is one.
 	state
 	secured
+	lang   words.Lang  // of replies
 	link   *link       // of block mode, nil if there is none
 	ending atomic.Bool // the last reply was sent
 

@@ -3,7 +3,6 @@ package ftpd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"sampan/ftp"
+	"sampan/words"
 )
 
 // A way is how the next data connection comes about; it serves one.
@@ -50,7 +50,7 @@ func (c *conn) pasv(string) error {
 		return err
 	}
 	shown := netip.AddrPortFrom(c.srv.public.shown(c.sess.Context(), c.local(), c.peer()), port)
-	return c.reply(227, "Entering passive mode ("+ftp.FormatPORT(shown)+")")
+	return c.reply(227, "Entering passive mode (%s)", ftp.FormatPORT(shown))
 }
 
 // epsv opens a port for the family of the control connection (RFC 2428 section 3): a client of the other family could
@@ -63,7 +63,7 @@ func (c *conn) epsv(arg string) error {
 	}
 	switch {
 	case errors.Is(err, ftp.ErrAddress):
-		return refuse(501, "Syntax: EPSV [1 | 2 | ALL]")
+		return badSyntax("EPSV [1 | 2 | ALL]")
 	case err != nil, family != 0 && family != mine:
 		return refuse(522, "That network protocol does not fit this connection, use (%d)", mine)
 	case all:
@@ -74,7 +74,7 @@ func (c *conn) epsv(arg string) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(229, "Entering extended passive mode "+ftp.FormatEPSV(port))
+	return c.reply(229, "Entering extended passive mode %s", ftp.FormatEPSV(port))
 }
 
 // listen makes a passive way and returns its port.
@@ -90,11 +90,11 @@ func (c *conn) listen() (uint16, error) {
 }
 
 // ports names the passive ports for people who look at firewalls.
-func (s *Server) ports() string {
+func (s *Server) ports() words.Message {
 	if s.cfg.PassiveLow == 0 {
-		return "any port"
+		return words.M("any port")
 	}
-	return fmt.Sprintf("ports %d-%d", s.cfg.PassiveLow, s.cfg.PassiveHigh)
+	return words.M("ports %d-%d", s.cfg.PassiveLow, s.cfg.PassiveHigh)
 }
 
 // listenPassive opens a passive port on the address that the client reached, so that nobody else is near it. Ports that
@@ -125,7 +125,7 @@ func (s *Server) listenPassive(local netip.Addr) (*net.TCPListener, error) {
 type passive struct {
 	ln    *net.TCPListener
 	peer  netip.Addr
-	ports string
+	ports words.Message
 }
 
 func (p *passive) close() { p.ln.Close() }
@@ -172,7 +172,7 @@ func (c *conn) callBack(verb string, to netip.AddrPort, err error) error {
 	case errors.Is(err, ftp.ErrFamily):
 		return refuse(522, "Unknown network protocol, use (1,2)")
 	case err != nil:
-		return refuse(501, "Syntax: %s", c.srv.verbs[verb].usage())
+		return badSyntax(c.srv.verbs[verb].usage())
 	case c.onlyEPSV:
 		return refuse(503, "EPSV ALL was sent: only EPSV from now on")
 	case to.Addr().Unmap() != c.peer().WithZone("") && !to.Addr().IsUnspecified():

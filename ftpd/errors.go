@@ -2,9 +2,9 @@ package ftpd
 
 import (
 	"errors"
-	"fmt"
 
 	"sampan/fault"
+	"sampan/words"
 )
 
 // codes are the replies for the kinds of failure (RFC 959 section 4.2.2, RFC 3659 section 5 for 554). Commands that
@@ -38,38 +38,46 @@ var codes = map[fault.Kind]int{
 // A refusal is an error with a reply code of its own.
 type refusal struct {
 	code int
-	text string
+	say  words.Message
 }
 
-func (r refusal) Error() string { return r.text }
+func (r refusal) Error() string { return r.say.String() }
 
-func refuse(code int, format string, args ...any) error {
-	return refusal{code, fmt.Sprintf(format, args...)}
+func refuse(code int, text string, args ...any) error { return refusal{code, words.M(text, args...)} }
+
+func badSyntax(usage string) error { return refuse(501, "Syntax: %s", usage) }
+
+// say renders a sentence in the language of the session (RFC 2640 section 4).
+func (c *conn) say(text string, args ...any) string { return words.M(text, args...).In(c.lang) }
+
+// reply writes a reply of one sentence. What programs read, and not people, goes through lines.
+func (c *conn) reply(code int, text string, args ...any) error {
+	return c.lines(code, words.M(text, args...).In(c.lang))
 }
 
 // refuse answers an error.
-func (c *conn) refuse(err error) { c.reply(c.answer(err)) }
+func (c *conn) refuse(err error) { c.lines(c.answer(err)) }
 
 // answer is the reply to an error. 421 closes the connection (RFC 959 section 4.2.2).
 func (c *conn) answer(err error) (code int, text string) {
-	code, text = codeOf(err)
+	code, say := codeOf(err)
 	if code == 421 {
 		c.ending.Store(true)
 	}
 	if code == 451 {
 		c.srv.log.Error("a command failed", "reason", err.Error(), "session", c.sess.ID())
 	}
-	return code, text
+	return code, say.In(c.lang)
 }
 
-func codeOf(err error) (int, string) {
+func codeOf(err error) (int, words.Message) {
 	var r refusal
 	if errors.As(err, &r) {
-		return r.code, r.text
+		return r.code, r.say
 	}
 	code, ok := codes[fault.KindOf(err)]
 	if !ok {
 		code = 451
 	}
-	return code, fault.Say(err).String()
+	return code, fault.Say(err)
 }

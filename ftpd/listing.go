@@ -63,7 +63,7 @@ func (c *conn) mlst(arg string) error {
 	}
 	e := entry(i, a)
 	e.Name = p.String()
-	return c.reply(250, "Facts:", string(ftp.AppendFacts(nil, c.facts, e)), "End")
+	return c.lines(250, c.say("Facts:"), string(ftp.AppendFacts(nil, c.facts, e)), c.say("End"))
 }
 
 // sendListing sends what LIST or NLST with arg is about: a directory's entries, one file, or, where the last element is
@@ -136,7 +136,7 @@ func (c *conn) sendEntries(list iter.Seq2[files.Info, error], line func([]byte, 
 	if ok && err != nil {
 		return err
 	}
-	out, err := c.outlet("The list comes")
+	out, err := c.outlet(c.say("The list comes"))
 	if err != nil {
 		return err
 	}
@@ -212,19 +212,19 @@ func (c *conn) statPath(arg string) error {
 	if err != nil {
 		return err
 	}
-	lines := []string{"Listing:"}
+	lines := []string{c.say("Listing:")}
 	now := time.Now()
 	for i, err := range entries {
 		if err != nil {
 			return err
 		}
 		if len(lines) > statLines {
-			lines = append(lines, "There are more; LIST shows all")
+			lines = append(lines, c.say("There are more; LIST shows all"))
 			break
 		}
 		lines = append(lines, string(ftp.AppendList(nil, entry(i, a), now)))
 	}
-	return c.reply(213, append(lines, "End")...)
+	return c.lines(213, append(lines, c.say("End"))...)
 }
 
 // entry describes i as a listing does.

@@ -103,10 +103,10 @@ func (c *conn) auth(mechanism string) error {
 
 func (c *conn) pbszCommand(size string) error {
 	if _, ok := ftp.ParseOffset(size); !ok {
-		return refuse(501, "Syntax: PBSZ 0")
+		return badSyntax("PBSZ 0")
 	}
 	c.pbsz = true
-	return c.reply(200, "PBSZ=0")
+	return c.lines(200, "PBSZ=0")
 }
 
 // prot chooses TLS for the data connections, or none.

@@ -11,7 +11,7 @@ func superfluous(c *conn, _ string) error { return c.reply(202, "Nobody needs th
 
 func (c *conn) noop(string) error { return c.reply(200, "Here") }
 
-func (c *conn) syst(string) error { return c.reply(215, "UNIX Type: L8") }
+func (c *conn) syst(string) error { return c.lines(215, "UNIX Type: L8") }
 
 func (c *conn) typeCommand(arg string) error {
 	switch strings.ToUpper(strings.TrimSpace(arg)) {
@@ -51,7 +51,7 @@ func (c *conn) restCommand(arg string) error {
 	n, ok := ftp.ParseOffset(strings.TrimSpace(arg))
 	switch {
 	case !ok:
-		return refuse(501, "Syntax: REST <offset>")
+		return badSyntax("REST <offset>")
 	case n > 0 && c.ascii:
 		return refuse(504, "Offsets mean something in TYPE I only")
 	}
@@ -65,7 +65,7 @@ func (c *conn) alloCommand(arg string) error {
 	size, record, _ := strings.Cut(strings.TrimSpace(arg), " ")
 	n, ok := ftp.ParseOffset(size)
 	if !ok {
-		return refuse(501, "Syntax: ALLO <size>")
+		return badSyntax("ALLO <size>")
 	}
 	c.allo = -1
 	if record == "" && !c.ascii {
@@ -80,7 +80,7 @@ func (c *conn) rang(arg string) error {
 	c.rangeFrom, c.rangeEnd = start, end
 	switch {
 	case !ok:
-		return refuse(501, "Syntax: RANG <first> <last>")
+		return badSyntax("RANG <first> <last>")
 	case end >= 0 && c.ascii:
 		c.rangeFrom, c.rangeEnd = 0, -1
 		return refuse(504, "Offsets mean something in TYPE I only")
@@ -101,18 +101,18 @@ func (c *conn) opts(arg string) error {
 		return c.reply(200, "Names are UTF-8 here, always")
 	case "MLST":
 		c.facts = ftp.ParseFactSet(rest)
-		return c.reply(200, strings.TrimRight("MLST OPTS "+c.facts.String(), " "))
+		return c.lines(200, strings.TrimRight("MLST OPTS "+c.facts.String(), " "))
 	case "PIPELINE":
 		if !strings.EqualFold(rest, "ON") && !strings.EqualFold(rest, "OFF") {
-			return refuse(501, "Syntax: OPTS PIPELINE ON | OFF")
+			return badSyntax("OPTS PIPELINE ON | OFF")
 		}
 		c.ahead = strings.EqualFold(rest, "ON")
-		return c.reply(200, "PIPELINE "+strings.ToUpper(rest))
+		return c.lines(200, "PIPELINE "+strings.ToUpper(rest))
 	case "HASH":
 		if rest != "" && !strings.EqualFold(rest, sha256Name) {
 			return refuse(501, "SHA-256 is the only one that there is here")
 		}
-		return c.reply(200, sha256Name)
+		return c.lines(200, sha256Name)
 	}
 	return refuse(501, "There are options for UTF8, MLST, HASH and PIPELINE only")
 }
@@ -124,17 +124,17 @@ func (c *conn) stat(arg string) error {
 	}
 	lines := []string{"Sampan"}
 	if a, err := c.sess.Account(); err == nil {
-		lines = append(lines, "Logged in as "+a.Name)
+		lines = append(lines, c.say("Logged in as %s", a.Name))
 	} else if fault.KindOf(err) == fault.Unauth {
-		lines = append(lines, "Not logged in")
+		lines = append(lines, c.say("Not logged in"))
 	}
 	if c.encrypted {
-		lines = append(lines, "The control connection uses TLS")
+		lines = append(lines, c.say("The control connection uses TLS"))
 	} else {
-		lines = append(lines, "The control connection is in clear text")
+		lines = append(lines, c.say("The control connection is in clear text"))
 	}
 	if t := c.moving.Load(); t != nil {
-		lines = append(lines, progress(t))
+		lines = append(lines, c.progress(t))
 	}
-	return c.reply(211, append(lines, "End")...)
+	return c.lines(211, append(lines, c.say("End"))...)
 }

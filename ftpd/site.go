@@ -31,7 +31,7 @@ func siteCommands() []command {
 func (c *conn) siteRegister(arg string) error {
 	words := strings.Fields(arg)
 	if len(words) == 0 || len(words) > 2 {
-		return refuse(501, "Syntax: SITE REGISTER <name> [<email>]")
+		return badSyntax("SITE REGISTER <name> [<email>]")
 	}
 	name, email := words[0], ""
 	if len(words) == 2 {
@@ -40,12 +40,12 @@ func (c *conn) siteRegister(arg string) error {
 	c.asked = func(c *conn, password string) error {
 		ticket, err := c.sess.Register(name, email, password, "")
 		if fault.KindOf(err) == fault.BadName {
-			return refuse(501, "%s", fault.Say(err))
+			return refusal{501, fault.Say(err)}
 		}
 		if err != nil {
 			return err
 		}
-		return c.reply(200, "The operator will decide; SITE REGSTATUS tells. Ticket: "+string(ticket))
+		return c.reply(200, "The operator will decide; SITE REGSTATUS tells. Ticket: %s", ticket)
 	}
 	return c.reply(331, "Now PASS with the password that you want")
 }
@@ -66,7 +66,7 @@ func (c *conn) siteRegStatus(arg string) error {
 	if a.Note != "" {
 		text += ": " + a.Note
 	}
-	return c.reply(200, text)
+	return c.lines(200, text)
 }
 
 // sitePart proves what is parked, so that the client continues only what is equal to its own.
@@ -79,7 +79,7 @@ func (c *conn) sitePart(arg string) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(213, fmt.Sprintf("%d %s %s %s", part.Size, sha256Name, hex.EncodeToString(part.Sum), p))
+	return c.lines(213, fmt.Sprintf("%d %s %s %s", part.Size, sha256Name, hex.EncodeToString(part.Sum), p))
 }
 
 func (c *conn) siteQuota(string) error {
@@ -94,7 +94,7 @@ func (c *conn) siteQuota(string) error {
 	if s.Free >= 0 {
 		free = strconv.FormatInt(s.Free, 10)
 	}
-	return c.reply(200, fmt.Sprintf("used %d of %s, free %s", s.Used, quota, free))
+	return c.lines(200, fmt.Sprintf("used %d of %s, free %s", s.Used, quota, free))
 }
 
 // sitePasswd takes the old and the new password in two PASS, which every client and every log masks.
@@ -115,7 +115,7 @@ func (c *conn) siteChmod(arg string) error {
 	octal, name, _ := strings.Cut(arg, " ")
 	bits, err := strconv.ParseUint(octal, 8, 16)
 	if err != nil || bits > 0o777 || name == "" {
-		return refuse(501, "Syntax: SITE CHMOD <octal> <path>")
+		return badSyntax("SITE CHMOD <octal> <path>")
 	}
 	p, err := c.at(name)
 	if err != nil {
@@ -129,9 +129,9 @@ func (c *conn) siteChmod(arg string) error {
 }
 
 func (c *conn) siteHelp(string) error {
-	lines := []string{"SITE commands:"}
+	lines := []string{c.say("SITE commands:")}
 	for _, row := range c.srv.site {
 		lines = append(lines, "SITE "+row.usage())
 	}
-	return c.reply(214, append(lines, "End")...)
+	return c.lines(214, append(lines, c.say("End"))...)
 }

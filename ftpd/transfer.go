@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"fmt"
 	"io"
 	"strings"
 
@@ -52,8 +51,8 @@ func (c *conn) follow(t *session.Transfer) (stop func()) {
 	}
 }
 
-func progress(t *session.Transfer) string {
-	return fmt.Sprintf("Moving %s: %d bytes so far", t.Info().Path, t.Done())
+func (c *conn) progress(t *session.Transfer) string {
+	return c.say("Moving %s: %d bytes so far", t.Info().Path, t.Done())
 }
 
 // retr sends a file.
@@ -79,9 +78,9 @@ func (c *conn) retr(arg string) error {
 	if n < 0 {
 		n = t.Info().Size - off
 	}
-	opening := "Sending " + p.String()
+	opening := c.say("Sending %s", p)
 	if !c.ascii { // clients take the number for a promise
-		opening += fmt.Sprintf(" (%d bytes)", n)
+		opening = c.say("Sending %s (%d bytes)", p, n)
 	}
 	out, err := c.outlet(opening)
 	if err != nil {
@@ -101,7 +100,7 @@ func (c *conn) retr(arg string) error {
 	}
 	t.Close()
 	if c.blocks {
-		return c.reply(250, c.link.sent(t.Info()))
+		return c.lines(250, c.link.sent(t.Info()))
 	}
 	return c.reply(226, "All is sent")
 }
@@ -123,7 +122,7 @@ func (c *conn) outlet(opening string) (outlet, error) {
 		}
 		return outlet{l, l.end, l.giveUp, func() {}}, nil
 	}
-	c.reply(150, opening)
+	c.lines(150, opening)
 	d, err := c.openData()
 	if err != nil {
 		return outlet{}, err
@@ -145,7 +144,7 @@ func (c *conn) stor(arg string) error {
 	case c.ascii && off > 0:
 		return c.noTransfer(refuse(504, "Offsets mean something in TYPE I only"))
 	}
-	return c.receive("Receiving "+p.String(), func(size int64) (*session.Transfer, error) {
+	return c.receive(c.say("Receiving %s", p), func(size int64) (*session.Transfer, error) {
 		if off > 0 {
 			return c.sess.Resume(p, off, size)
 		}
@@ -171,7 +170,7 @@ func (c *conn) appe(arg string) error {
 	if c.takeOffset() > 0 {
 		return c.noTransfer(refuse(503, "APPE always goes on behind the end; REST is for STOR"))
 	}
-	return c.receive("Receiving what goes behind "+p.String(), func(size int64) (*session.Transfer, error) {
+	return c.receive(c.say("Receiving what goes behind %s", p), func(size int64) (*session.Transfer, error) {
 		return c.sess.Resume(p, -1, size)
 	})
 }
@@ -232,7 +231,7 @@ func (c *conn) receive(opening string, put func(size int64) (*session.Transfer, 
 		return c.receiveBlocks(t, opening)
 	}
 	defer c.follow(t)()
-	c.reply(150, opening)
+	c.lines(150, opening)
 	d, err := c.openData()
 	if err != nil {
 		return err
@@ -258,9 +257,9 @@ func (c *conn) receive(opening string, put func(size int64) (*session.Transfer, 
 	}
 	t.Close()
 	if strings.HasPrefix(opening, uniqueName) {
-		return c.reply(226, opening)
+		return c.lines(226, opening)
 	}
-	return c.reply(226, fmt.Sprintf("Safe: %s (%d bytes)", info.Path, info.Size))
+	return c.reply(226, "Safe: %s (%d bytes)", info.Path, info.Size)
 }
 
 // whole tells an upload that ended from one that was cut, as far as the data connection knows.

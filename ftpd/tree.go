@@ -18,7 +18,7 @@ const sha256Name = "SHA-256" // of the IANA registry "Hash Function Textual Name
 func (c *conn) at(name string) (files.Path, error) { return files.Parse(c.cwd, name) }
 
 func (c *conn) pwd(string) error {
-	return c.reply(257, ftp.QuotePath(c.cwd.String())+" is the working directory")
+	return c.reply(257, "%s is the working directory", ftp.QuotePath(c.cwd.String()))
 }
 
 func (c *conn) cwdCommand(arg string) error {
@@ -36,7 +36,7 @@ func (c *conn) enter(p files.Path) error {
 		return err
 	}
 	c.cwd = p
-	return c.reply(250, "Now in "+p.String())
+	return c.reply(250, "Now in %s", p)
 }
 
 // mkd answers the absolute path in the form of PWD, which clients parse (RFC 959 appendix II).
@@ -48,7 +48,7 @@ func (c *conn) mkd(arg string) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(257, ftp.QuotePath(p.String())+" is made")
+	return c.reply(257, "%s is made", ftp.QuotePath(p.String()))
 }
 
 func (c *conn) rmd(arg string) error {
@@ -133,7 +133,7 @@ func (c *conn) size(arg string) error {
 	case i.Mode.IsDir():
 		return refuse(550, "%s: is a directory", p)
 	}
-	return c.reply(213, strconv.FormatInt(i.Size, 10))
+	return c.lines(213, strconv.FormatInt(i.Size, 10))
 }
 
 func (c *conn) mdtm(arg string) error {
@@ -145,14 +145,14 @@ func (c *conn) mdtm(arg string) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(213, string(ftp.AppendTime(nil, i.ModTime)))
+	return c.lines(213, string(ftp.AppendTime(nil, i.ModTime)))
 }
 
 func (c *conn) mfmt(arg string) error {
 	stamp, name, _ := strings.Cut(arg, " ")
 	when, ok := ftp.ParseTime(stamp)
 	if !ok || name == "" {
-		return refuse(501, "Syntax: MFMT YYYYMMDDHHMMSS <path>")
+		return badSyntax("MFMT YYYYMMDDHHMMSS <path>")
 	}
 	p, err := c.at(name)
 	if err == nil {
@@ -161,7 +161,7 @@ func (c *conn) mfmt(arg string) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(213, fmt.Sprintf("Modify=%s; %s", ftp.AppendTime(nil, when), name))
+	return c.lines(213, fmt.Sprintf("Modify=%s; %s", ftp.AppendTime(nil, when), name))
 }
 
 // hash answers the SHA-256 of a file, or of the bytes that RANG chose. Both ends of the range are included; of an empty
@@ -186,7 +186,7 @@ func (c *conn) hash(arg string) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(213, fmt.Sprintf("%s %d-%d %s %s", sha256Name, off, last, hex.EncodeToString(sum), arg))
+	return c.lines(213, fmt.Sprintf("%s %d-%d %s %s", sha256Name, off, last, hex.EncodeToString(sum), arg))
 }
 
 // takeRange returns what RANG chose, which holds for one command; last is -1 for all.
