@@ -352,11 +352,14 @@ func (l *Local) Set(ctx context.Context, p Path, a Attr) error {
 	}
 	defer l.home.leave()
 	before, err := l.home.look(p)
+	if err == nil {
+		err = a.check(p)
+	}
 	if err != nil {
 		return err
 	}
 	if a.Mode != nil {
-		if err := l.home.root.Chmod(p.Rel(), *a.Mode&0o777); err != nil {
+		if err := l.home.root.Chmod(p.Rel(), a.mode(before.mode.IsDir())); err != nil {
 			return classify(err, p)
 		}
 	}

@@ -310,11 +310,14 @@ func (m *Mem) Set(ctx context.Context, p Path, a Attr) error {
 	m.tree.mu.Lock()
 	defer m.tree.mu.Unlock()
 	n, err := m.tree.get(p)
+	if err == nil {
+		err = a.check(p)
+	}
 	if err != nil {
 		return err
 	}
 	if a.Mode != nil {
-		n.mode = n.mode.Type() | *a.Mode&0o777
+		n.mode = n.mode.Type() | a.mode(n.mode.IsDir())
 	}
 	if a.ModTime != nil {
 		n.mtime = *a.ModTime
@@ -627,13 +630,7 @@ func (u *memUpload) Close() error {
 		return nil
 	}
 	u.end()
-	keep := u.filled.whole()
-	if u.full && !u.tried {
-		keep = 0
-		if u.want.Part {
-			keep = u.want.From
-		}
-	}
+	keep := u.want.parks(u.filled.whole(), u.full && !u.tried)
 	t.used -= int64(len(u.data)) - keep
 	if keep > 0 {
 		k := owned{u.m.owner, u.path}

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"iter"
 	"time"
+
+	"sampan/fault"
 )
 
 // Info describes one entry.
@@ -58,14 +60,31 @@ type Store interface {
 	// under way below it, move with it.
 	Rename(ctx context.Context, from, to Path, replace bool) error
 
-	// Set changes what a says of p.
+	// Set changes what a says of p. Syntax for a time that cannot be kept.
 	Set(ctx context.Context, p Path, a Attr) error
 }
 
 // Attr says what Set changes; nil leaves a thing alone.
 type Attr struct {
 	ModTime *time.Time
-	Mode    *fs.FileMode // permission bits, masked to 0777
+	Mode    *fs.FileMode // permission bits, masked to 0777; a directory keeps those of its owner, or it could not be entered any more
+}
+
+// mode returns the bits to be set.
+func (a Attr) mode(isDir bool) fs.FileMode {
+	bits := *a.Mode & 0o777
+	if isDir {
+		bits |= 0o700
+	}
+	return bits
+}
+
+// check refuses a time that the system's calls would turn into another one.
+func (a Attr) check(p Path) error {
+	if a.ModTime != nil && !time.Unix(0, a.ModTime.UnixNano()).Equal(*a.ModTime) {
+		return fault.New(fault.Syntax, "%s: no file can have that time here", p)
+	}
+	return nil
 }
 
 // Want says how an upload begins.
@@ -98,8 +117,8 @@ type Upload interface {
 
 	// Close ends the upload. Without Commit it parks what is contiguous from 0 for a later Want{Part: true}
 	// (replacing an older part; an empty one is not kept). An upload that the quota cut short, and for which Commit was
-	// not called, goes back to the part that it began with, if any: it would only keep the home full. After Commit
-	// went well Close does nothing.
+	// not called, goes back to the part that it began with, if any: it would only keep the home full. One that went on
+	// behind the file and got nothing parks nothing. After Commit went well Close does nothing.
 	Close() error
 }
 

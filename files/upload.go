@@ -258,15 +258,21 @@ func (u *upload) Close() error {
 	}
 	u.over = true
 	u.measure()
-	size := min(u.filled.whole(), u.end)
-	if u.full && !u.tried {
-		size = 0
-		if u.want.Part {
-			size = min(u.want.From, u.end)
-		}
-	}
+	size := u.want.parks(min(u.filled.whole(), u.end), u.full && !u.tried)
 	u.h.unclaim(u.e)
 	return u.classify(u.h.park(u.e, u.f, u.end, size))
+}
+
+// parks returns how many of the bytes that are there without a gap are worth a part. refused means that the quota cut
+// the upload short. A head copied from the file, with nothing new behind it, would only be in the way of the next.
+func (w Want) parks(whole int64, refused bool) int64 {
+	switch {
+	case w.Part && refused:
+		return min(w.From, whole)
+	case !w.Part && (refused || whole <= w.From):
+		return 0
+	}
+	return whole
 }
 
 // unclaim frees the name that e held for itself.

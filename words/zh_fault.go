@@ -7,6 +7,7 @@ var zhFault = map[string]string{
 	"something went wrong inside; the log says what":     "内部出错；详情见日志",
 	"%s: no such file or directory":                      "%s：没有这个文件或目录",
 	"%s: that name is taken":                             "%s：名称已被占用",
+	"%s: no file can have that time here":                "%s：这里的文件不能使用该时间",
 	"%s: the server's file system does not allow it":     "%s：服务器的文件系统不允许",
 	"%s: it took too long":                               "%s：耗时过长",
 	"%s: not a directory":                                "%s：不是目录",
