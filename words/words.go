@@ -1,8 +1,8 @@
 // Package words holds every sentence that a person reads, in English and 简体中文.
 //
 // A message is written in English where it arises, M("no such file: %s", name); the English format is its key.
-// Only the edges (the commands, the shell, the console, the web pages) render it, in the reader's language. FTP
-// replies and log lines are always English. The Chinese catalogues stand in the zh_*.go files, one a package that
+// Only the edges (the commands, the shell, the console, the web pages, FTP replies) render it, in the reader's language;
+// log lines are always English. The Chinese catalogues stand in the zh_*.go files, one a package that
 // speaks; a test reads the source of the whole module and fails on a message without a translation.
 package words
 

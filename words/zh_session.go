@@ -1,6 +1,6 @@
 package words
 
-// zhSession holds what packages session and ftpd say.
+// zhSession holds what package session says, and errors of ftpd.
 var zhSession = map[string]string{
 	"%s: your account may not do this here":                              "%s：你的账户在这里没有此权限",
 	"%s: another of your sessions is uploading it":                       "%s：你的另一个会话正在上传它",
