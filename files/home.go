@@ -110,6 +110,13 @@ func (h *Home) Close() error {
 	return err
 }
 
+// IsAt reports whether dir names the home's directory, as it did when it was opened: somebody may have moved it away.
+func (h *Home) IsAt(dir string) bool {
+	now, err := os.Stat(dir)
+	was, werr := h.top.f.Stat()
+	return err == nil && werr == nil && os.SameFile(was, now)
+}
+
 // syncParts makes parts durable that are not yet (without Options.Strict), so that they outlive the machine's boot.
 func (h *Home) syncParts() {
 	for e := range h.parts.all {

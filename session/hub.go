@@ -169,35 +169,20 @@ func (h *Hub) Close() error {
 }
 
 // Home opens (or shares) the home of an account, with the quota that the Book says now: the account in hand may be
-// older than a change, as it is after a log-in that took its time.
+// older than a change, as it is after a log-in that took its time. A home whose directory was moved away or replaced is
+// closed and opened anew, for what is told to be safe must be found under its name.
 func (h *Hub) Home(a account.Account) (*files.Home, error) {
 	dir := filepath.Clean(a.Home)
-	h.mu.Lock()
-	if h.closed {
-		h.mu.Unlock()
-		return nil, stopping()
-	}
-	e := h.homes[dir]
-	if e == nil {
-		e = &home{open: sync.OnceValues(func() (*files.Home, error) {
-			opened, err := files.OpenHome(dir, files.Options{
-				Strict: h.cfg.Strict, PartAge: h.cfg.PartAge, Quota: a.Quota, Log: h.log,
-			})
-			if err == nil {
-				h.expire(context.Background(), dir, opened)
-			}
-			return opened, err
-		})}
-		h.homes[dir] = e
-	}
-	h.mu.Unlock()
-	opened, err := e.open()
-	if err != nil { // the next one tries again
-		h.mu.Lock()
-		if h.homes[dir] == e {
-			delete(h.homes, dir)
+	e, opened, err := h.shared(dir, a.Quota)
+	if err == nil && !opened.IsAt(dir) {
+		h.log.Warn("a home was moved or replaced while it was open", "home", dir)
+		h.forget(dir, e)
+		if err := opened.Close(); err != nil {
+			h.log.Warn("a home could not be closed", "home", dir, "error", err)
 		}
-		h.mu.Unlock()
+		e, opened, err = h.shared(dir, a.Quota)
+	}
+	if err != nil {
 		return nil, err
 	}
 	e.quota.Lock()
@@ -208,6 +193,43 @@ func (h *Hub) Home(a account.Account) (*files.Home, error) {
 	}
 	opened.SetQuota(quota)
 	return opened, nil
+}
+
+// shared returns the open home of a directory.
+func (h *Hub) shared(dir string, quota int64) (*home, *files.Home, error) {
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return nil, nil, stopping()
+	}
+	e := h.homes[dir]
+	if e == nil {
+		e = &home{open: sync.OnceValues(func() (*files.Home, error) {
+			opened, err := files.OpenHome(dir, files.Options{
+				Strict: h.cfg.Strict, PartAge: h.cfg.PartAge, Quota: quota, Log: h.log,
+			})
+			if err == nil {
+				h.expire(context.Background(), dir, opened)
+			}
+			return opened, err
+		})}
+		h.homes[dir] = e
+	}
+	h.mu.Unlock()
+	opened, err := e.open()
+	if err != nil {
+		h.forget(dir, e) // the next one tries again
+	}
+	return e, opened, err
+}
+
+// forget takes e out of the open homes.
+func (h *Hub) forget(dir string, e *home) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.homes[dir] == e {
+		delete(h.homes, dir)
+	}
 }
 
 // Via says how somebody came.

@@ -20,9 +20,12 @@ type login struct {
 	store   *files.Local
 }
 
-// take makes a the account of l and opens its home.
+// take makes a the account of l and opens its home. Why that fails names the server's directories: it is for the log.
 func (l *login) take(a account.Account) error {
 	home, err := l.hub.Home(a)
+	if err != nil && fault.KindOf(err) != fault.Stopped {
+		err = fault.Wrap(fault.Internal, err, "your home cannot be opened just now; the server's log says why")
+	}
 	if err != nil {
 		return err
 	}
