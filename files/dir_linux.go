@@ -27,6 +27,11 @@ func datasync(f *os.File) error {
 	return control(f, unix.Fdatasync)
 }
 
+// allocate takes the disk's room for the first n bytes of f, whose size stays.
+func allocate(f *os.File, n int64) error {
+	return control(f, func(fd int) error { return unix.Fallocate(fd, unix.FALLOC_FL_KEEP_SIZE, 0, n) })
+}
+
 // bootID names the time since the machine was started: what a process wrote before it died is still there in the same
 // boot, and may not be in another.
 func bootID() string {

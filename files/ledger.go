@@ -248,12 +248,17 @@ type ledger struct {
 	f       *os.File
 	size    int64 // bytes that are whole
 	start   int64 // of size: what the last rewrite wrote
+	room    int64 // so far the disk's room is taken already
 	written int64 // as size, but never back: counts over rewrites
 	broken  error // an append or sync failed: only a rewrite helps
 
 	syncing sync.Mutex
 	synced  int64 // of written; guarded by syncing
 }
+
+// headroom is how much of the disk's room the ledger takes ahead of its records, and as much again for the next rewrite:
+// nothing can be removed without a record, so a full disk could else never be emptied, nor its homes be opened.
+const headroom = 64 << 10
 
 // append adds records. When it fails nothing was added.
 func (l *ledger) append(records []byte) error {
@@ -264,6 +269,9 @@ func (l *ledger) append(records []byte) error {
 	}
 	if err := l.step("ledger"); err != nil {
 		return err
+	}
+	if end := l.size + int64(len(records)); end > l.room-headroom/2 && allocate(l.f, end+headroom) == nil {
+		l.room = end + headroom
 	}
 	if _, err := l.f.WriteAt(records, l.size); err != nil {
 		if terr := l.f.Truncate(l.size); terr != nil {
@@ -315,7 +323,7 @@ func (l *ledger) rewrite(snapshot func() []byte, durable bool) error {
 	if err := l.step("rewrite ledger"); err != nil {
 		return err
 	}
-	f, err := l.dir.own.OpenFile("ledger.new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := l.openSpare()
 	if err != nil {
 		return err
 	}
@@ -337,13 +345,34 @@ func (l *ledger) rewrite(snapshot func() []byte, durable bool) error {
 	if l.f != nil {
 		l.f.Close()
 	}
-	l.f, l.size, l.start, l.broken = f, int64(len(text)), int64(len(text)), nil
+	l.f, l.size, l.start, l.room, l.broken = f, int64(len(text)), int64(len(text)), headroom, nil
 	l.written += int64(len(text))
 	l.synced = l.written
+	if spare, err := l.openSpare(); err == nil {
+		spare.Close()
+	}
 	if durable {
 		l.broken = l.dir.sync()
 	}
 	return l.broken
+}
+
+// openSpare opens the file that the next rewrite goes to, empty and with its room taken.
+func (l *ledger) openSpare() (*os.File, error) {
+	f, err := l.dir.own.OpenFile("ledger.new", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	fi, err := f.Stat()
+	if err == nil && fi.Size() > 0 { // of a rewrite that was cut; an empty one would lose its room
+		err = f.Truncate(0)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	_ = allocate(f, headroom) // as long as the disk is not full that goes well
+	return f, nil
 }
 
 // fail marks the ledger as one that must be written anew.

@@ -150,9 +150,6 @@ func (h *Home) recover(s *state) error {
 		h.published = n
 	}
 	h.used += h.published
-	if err := h.ledger.dir.own.Remove("ledger.new"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
 	return h.checkpoint(false)
 }
 
