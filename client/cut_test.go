@@ -28,26 +28,16 @@ type wire struct {
 	done atomic.Int32 // cuts made
 }
 
-// passivePorts is a range that is free on both addresses.
-func passivePorts(t *testing.T, address string) (low int, listeners []net.Listener) {
+// consecutive listens on n ports in a row of an address that nobody else uses.
+func consecutive(t *testing.T, address string, n int) (low int, listeners []net.Listener) {
 	t.Helper()
-	const n = 8
-	for range 50 {
-		first, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
-		must(t, err)
-		low = first.Addr().(*net.TCPAddr).Port
-		listeners = []net.Listener{first}
-		for port := low + 1; port < low+n && port < 65536; port++ {
+	for low = 40_000; low < 60_000; low += n {
+		listeners = nil
+		for port := low; port < low+n; port++ {
 			l, err := net.Listen("tcp", net.JoinHostPort(address, strconv.Itoa(port)))
 			if err != nil {
 				break
 			}
-			probe, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-			if err != nil {
-				l.Close()
-				break
-			}
-			probe.Close()
 			listeners = append(listeners, l)
 		}
 		if len(listeners) == n {
@@ -68,15 +58,16 @@ var wires atomic.Int32
 func newWire(t *testing.T, reset bool) (*harbour, *wire) {
 	t.Helper()
 	w := &wire{t: t, reset: reset, live: map[net.Conn]bool{}}
-	address := fmt.Sprintf("127.0.77.%d", wires.Add(1))
-	low, data := passivePorts(t, address)
-	h := newHarbourOn(t, "127.0.0.1", func(c *ftpd.Config) { c.PassiveLow, c.PassiveHigh = low, low+len(data)-1 })
+	n := wires.Add(1)
+	address, behind := fmt.Sprintf("127.0.77.%d", n), fmt.Sprintf("127.0.78.%d", n)
+	low, data := consecutive(t, address, 8)
+	h := newHarbourOn(t, behind, func(c *ftpd.Config) { c.PassiveLow, c.PassiveHigh = low, low+len(data)-1 })
 	control, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
 	must(t, err)
 	w.address = control.Addr().String()
 	var running sync.WaitGroup
 	for i, l := range append(data, control) {
-		to, isData := net.JoinHostPort("127.0.0.1", strconv.Itoa(low+i)), i < len(data)
+		to, isData := net.JoinHostPort(behind, strconv.Itoa(low+i)), i < len(data)
 		if !isData {
 			to = h.ftp
 		}
