@@ -91,17 +91,18 @@ func ParseRange(arg string) (start, end int64, ok bool) {
 }
 
 // CutSwitches takes the switches of "ls" off the argument of LIST or NLST, which clients send though no RFC knows
-// them: "-la dir" is about dir. "--" ends them, and "./-la" is a path.
-func CutSwitches(arg string) (path string) {
+// them: "-la dir" is about dir. "--" ends them, and "./-la" is a path. Only -R means something: all that is below, too.
+func CutSwitches(arg string) (path string, below bool) {
 	for strings.HasPrefix(arg, "-") {
 		word, rest, _ := strings.Cut(arg, " ")
 		if word == "--" {
-			return rest
+			return rest, below
 		}
 		if strings.Trim(word[1:], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ1") != "" {
-			return arg
+			return arg, below
 		}
+		below = below || strings.Contains(word, "R")
 		arg = strings.TrimLeft(rest, " ")
 	}
-	return arg
+	return arg, below
 }

@@ -143,8 +143,9 @@ func TestCutSwitches(t *testing.T) {
 	for in, want := range map[string]string{
 		"": "", "-a": "", "-la": "", "-1": "", "-la dir": "dir", "-l -a a b": "a b", "dir": "dir",
 		"./-la": "./-la", "-- -la": "-la", "--": "", "-la -- -x": "-x", "-file.txt": "-file.txt", "-l  x": "x",
+		"-R": "", "-alR x": "x", "-a -R x": "x",
 	} {
-		if got := CutSwitches(in); got != want {
+		if got, below := CutSwitches(in); got != want || below != strings.Contains(in, "R") {
 			t.Errorf("%q: %q, want %q", in, got, want)
 		}
 	}
@@ -214,7 +215,7 @@ func FuzzCommand(f *testing.F) {
 		if s, e, ok := ParseRange(c.Arg); ok && (s < 0 || e >= 0 && s > e) {
 			t.Fatal(s, e)
 		}
-		if got := CutSwitches(c.Arg); !strings.HasSuffix(c.Arg, got) {
+		if got, _ := CutSwitches(c.Arg); !strings.HasSuffix(c.Arg, got) {
 			t.Fatalf("%q: %q", c.Arg, got)
 		}
 	})

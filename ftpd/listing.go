@@ -16,7 +16,12 @@ import (
 
 // list sends lines in the manner of "ls -l".
 func (c *conn) list(arg string) error {
-	return c.sendListing(ftp.CutSwitches(arg), func(dst []byte, e ftp.Entry, _ string, now time.Time) []byte {
+	where := ""
+	return c.sendListing(arg, func(dst []byte, e ftp.Entry, prefix string, first bool, now time.Time) []byte {
+		if prefix != where && !first { // only with -R
+			dst = append(ftp.AppendName(append(dst, "\r\n"...), heading(prefix)), ":\r\n"...)
+		}
+		where = prefix
 		return ftp.AppendList(dst, e, now)
 	})
 }
@@ -24,8 +29,8 @@ func (c *conn) list(arg string) error {
 // nlst sends names that can be used as they are (RFC 1123 section 4.1.2.7): those of another directory with its name
 // before them.
 func (c *conn) nlst(arg string) error {
-	return c.sendListing(ftp.CutSwitches(arg), func(dst []byte, e ftp.Entry, prefix string, _ time.Time) []byte {
-		return ftp.AppendName(append(dst, prefix...), e.Name)
+	return c.sendListing(arg, func(dst []byte, e ftp.Entry, prefix string, _ bool, _ time.Time) []byte {
+		return ftp.AppendName(ftp.AppendName(dst, prefix), e.Name)
 	})
 }
 
@@ -42,7 +47,7 @@ func (c *conn) mlsd(arg string) error {
 		return c.noTransfer(err)
 	}
 	facts := c.facts
-	return c.sendEntries(c.sess.List(p), func(dst []byte, e ftp.Entry, _ time.Time) []byte {
+	return c.sendEntries(c.sess.List(p), func(dst []byte, _ files.Path, e ftp.Entry, _ time.Time) []byte {
 		return ftp.AppendFacts(dst, facts, e)
 	})
 }
@@ -67,19 +72,33 @@ func (c *conn) mlst(arg string) error {
 }
 
 // sendListing sends what LIST or NLST with arg is about: a directory's entries, one file, or, where the last element is
-// a pattern, what fits it (clients of old send "NLST *.txt" for mget).
-func (c *conn) sendListing(arg string, line func([]byte, ftp.Entry, string, time.Time) []byte) error {
-	entries, prefix, err := c.entries(arg)
+// a pattern, what fits it (clients of old send "NLST *.txt" for mget); with -R all that is below, too. line is told what
+// goes before the name, so that it can be used as it is, and whether it is the first.
+func (c *conn) sendListing(arg string, line func(dst []byte, e ftp.Entry, prefix string, first bool, now time.Time) []byte) error {
+	arg, below := ftp.CutSwitches(arg)
+	entries, top, err := c.entries(arg, below)
 	if err != nil {
 		return c.noTransfer(err)
 	}
-	return c.sendEntries(entries, func(dst []byte, e ftp.Entry, now time.Time) []byte {
-		return line(dst, e, prefix, now)
+	var start, dir files.Path
+	prefix, first := top, true
+	return c.sendEntries(entries, func(dst []byte, p files.Path, e ftp.Entry, now time.Time) []byte {
+		if below {
+			switch in := p.Dir(); {
+			case first:
+				start, dir = in, in
+			case in != dir:
+				dir, prefix = in, top+under(start, in)+"/"
+			}
+		}
+		dst = line(dst, e, prefix, first, now)
+		first = false
+		return dst
 	})
 }
 
 // entries returns what arg is about, and what goes before the names so that they can be used as they are.
-func (c *conn) entries(arg string) (list iter.Seq2[files.Info, error], prefix string, err error) {
+func (c *conn) entries(arg string, below bool) (list iter.Seq2[files.Info, error], prefix string, err error) {
 	p, err := c.at(arg)
 	if err != nil {
 		return nil, "", err
@@ -89,6 +108,9 @@ func (c *conn) entries(arg string) (list iter.Seq2[files.Info, error], prefix st
 	case err == nil && i.Mode.IsDir():
 		if arg != "" && arg != "." {
 			prefix = strings.TrimSuffix(arg, "/") + "/"
+		}
+		if below {
+			return c.below(i), prefix, nil
 		}
 		return c.sess.List(p), prefix, nil
 	case err == nil && !i.PartOnly():
@@ -119,7 +141,7 @@ func (c *conn) entries(arg string) (list iter.Seq2[files.Info, error], prefix st
 
 // sendEntries sends one line for each entry, as they come from the disk. A listing is always of TYPE A, and leaves TYPE
 // as it is.
-func (c *conn) sendEntries(list iter.Seq2[files.Info, error], line func([]byte, ftp.Entry, time.Time) []byte) error {
+func (c *conn) sendEntries(list iter.Seq2[files.Info, error], line func(dst []byte, p files.Path, e ftp.Entry, now time.Time) []byte) error {
 	defer c.spent()
 	c.takeOffset()
 	c.takeRange()
@@ -154,7 +176,7 @@ func (c *conn) sendEntries(list iter.Seq2[files.Info, error], line func([]byte, 
 			out.fail()
 			return err
 		}
-		b = append(line(b[:0], entry(i, a), now), '\r', '\n')
+		b = append(line(b[:0], i.Path, entry(i, a), now), '\r', '\n')
 		if _, err := w.Write(b); err != nil {
 			return c.brokeOff()
 		}
@@ -204,7 +226,8 @@ func (c *conn) statPath(arg string) error {
 	if !c.loggedIn {
 		return refuse(530, "Log in with USER and PASS first")
 	}
-	entries, _, err := c.entries(ftp.CutSwitches(arg))
+	arg, _ = ftp.CutSwitches(arg)
+	entries, _, err := c.entries(arg, false)
 	if err != nil {
 		return err
 	}
