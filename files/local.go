@@ -330,6 +330,7 @@ func (l *Local) copyHead(ctx context.Context, u *upload, p Path, n int64) error 
 	if n > was.size {
 		return beyond(p, n, was.size)
 	}
+	u.head = was
 	u.mu.Lock()
 	_, err = u.grant(n, n)
 	u.mu.Unlock()

@@ -381,9 +381,11 @@ type memUpload struct {
 	path    Path
 	want    Want
 	data    []byte
+	head    *memNode // whose head was copied, if any
 	filled  spans
 	granted int64
 	full    bool
+	stale   bool
 	tried   bool
 	over    bool
 }
@@ -425,7 +427,7 @@ func (m *Mem) Create(ctx context.Context, p Path, w Want) (Upload, error) {
 			return nil, overQuota(t.quota, missing)
 		}
 		t.used += w.From
-		u.data = slices.Clone(n.data[:w.From])
+		u.data, u.head = slices.Clone(n.data[:w.From]), n
 	}
 	if w.New {
 		t.fresh[p] = u
@@ -604,6 +606,9 @@ func (u *memUpload) Commit(ctx context.Context, sure func() error) (Info, error)
 	if err := t.isDir(p.Dir()); err != nil {
 		return Info{}, err
 	}
+	if u.stale = u.head != nil && t.nodes[p] != u.head; u.stale {
+		return Info{}, changedMeanwhile(p)
+	}
 	mode := fs.FileMode(0o644)
 	if old := t.nodes[p]; old != nil {
 		if old.mode.IsDir() {
@@ -630,7 +635,7 @@ func (u *memUpload) Close() error {
 		return nil
 	}
 	u.end()
-	keep := u.want.parks(u.filled.whole(), u.full && !u.tried)
+	keep := u.want.parks(u.filled.whole(), u.full && !u.tried || u.stale)
 	t.used -= int64(len(u.data)) - keep
 	if keep > 0 {
 		k := owned{u.m.owner, u.path}

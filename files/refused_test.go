@@ -1,6 +1,7 @@
 package files_test
 
 import (
+	"io"
 	"io/fs"
 	"os"
 	"testing"
@@ -115,6 +116,50 @@ func TestTimeThatCannotBeKept(t *testing.T) {
 		}
 		if after, err := s.Stat(t.Context(), f); err != nil || !after.ModTime.Equal(before.ModTime) {
 			t.Errorf("the time became %v, %v", after.ModTime, err)
+		}
+	})
+}
+
+// TestAppendUndoesNothing: two append to one file at once. Whoever is told that it is safe finds it there; the other one
+// is refused, and not held back by a part when it tries again.
+func TestAppendUndoesNothing(t *testing.T) {
+	t.Parallel()
+	stores(t, func(t *testing.T, s files.Store, f files.Path, _ string) {
+		behind := files.Want{From: 5, Size: -1}
+		first, second := create(t, s, f, behind, " one"), create(t, s, f, behind, " two")
+		if _, err := second.Commit(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := first.Commit(t.Context(), nil); fault.KindOf(err) != fault.Busy || err == nil {
+			t.Errorf("the first: %v", err)
+		}
+		if err := first.Close(); err != nil {
+			t.Fatal(err)
+		}
+		again := create(t, s, f, files.Want{From: 9, Size: -1}, " one")
+		if _, err := again.Commit(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		r, _, err := s.Open(t.Context(), f, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		if got, err := io.ReadAll(r); err != nil || string(got) != "hello two one" {
+			t.Errorf("%q, %v", got, err)
+		}
+		gone := create(t, s, f, behind, " three")
+		if err := s.Remove(t.Context(), f); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := gone.Commit(t.Context(), nil); fault.KindOf(err) != fault.Busy || err == nil {
+			t.Errorf("behind what was removed: %v", err)
+		}
+		if err := gone.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if space, err := s.(files.Spacer).Space(t.Context()); err != nil || space.Used != 0 {
+			t.Errorf("used %d, %v", space.Used, err)
 		}
 	})
 }

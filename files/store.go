@@ -112,7 +112,8 @@ type Upload interface {
 	// Commit makes the content durable and publishes it under the name; then it is visible whole to everybody.
 	// After the data sync and before the rename ctx is looked at and sure is called (unless nil): if either has an
 	// error, or anything else fails before the rename, nothing is published and Close parks. A Durability error
-	// means that the name may be in place.
+	// means that the name may be in place. Busy if it went on behind a file that is another one by now: then Close
+	// parks nothing.
 	Commit(ctx context.Context, sure func() error) (Info, error)
 
 	// Close ends the upload. Without Commit it parks what is contiguous from 0 for a later Want{Part: true}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"sampan/fault"
@@ -17,6 +18,9 @@ type upload struct {
 	e    *entry
 	f    *os.File
 	want Want
+	head node // the file whose head was copied, if any
+
+	stale atomic.Bool // it is no longer that file
 
 	mu      sync.Mutex  // guards what follows, is not held while bytes move
 	end     int64       // size of the stage
@@ -258,13 +262,13 @@ func (u *upload) Close() error {
 	}
 	u.over = true
 	u.measure()
-	size := u.want.parks(min(u.filled.whole(), u.end), u.full && !u.tried)
+	size := u.want.parks(min(u.filled.whole(), u.end), u.full && !u.tried || u.stale.Load())
 	u.h.unclaim(u.e)
 	return u.classify(u.h.park(u.e, u.f, u.end, size))
 }
 
 // parks returns how many of the bytes that are there without a gap are worth a part. refused means that the quota cut
-// the upload short. A head copied from the file, with nothing new behind it, would only be in the way of the next.
+// the upload short, or that it is stale. A head copied from the file, with nothing new behind it, would only be in the way of the next.
 func (w Want) parks(whole int64, refused bool) int64 {
 	switch {
 	case w.Part && refused:
@@ -393,6 +397,9 @@ func (u *upload) publish() *change {
 		if to, err = b.dir(p.Dir()); err != nil {
 			return err
 		}
+		if err := u.fresh(p); err != nil {
+			return err
+		}
 		old, err := to.lstat(p.Base())
 		switch {
 		case missing(err):
@@ -426,6 +433,27 @@ func (u *upload) publish() *change {
 		return h.parts.takeAt(c.names[0])
 	}
 	return c
+}
+
+// fresh refuses to publish a tail behind the head of a file that became another one meanwhile: that would undo what
+// somebody else was told to be safe.
+func (u *upload) fresh(p Path) error {
+	if u.want.Part || u.want.From == 0 {
+		return nil
+	}
+	now, err := u.h.look(p)
+	if err != nil && fault.KindOf(err) != fault.NotExist {
+		return err
+	}
+	if err != nil || now.id != u.head.id || now.size != u.head.size || now.mtime != u.head.mtime {
+		u.stale.Store(true)
+		return changedMeanwhile(p)
+	}
+	return nil
+}
+
+func changedMeanwhile(p Path) error {
+	return fault.New(fault.Busy, "%s: it was changed while you went on behind it; look again, and try again", p)
 }
 
 // spans are the ranges that were written, in order, apart from each other.
