@@ -70,6 +70,8 @@ type state struct {
 	cwd       files.Path
 	from      *files.Path // of RNFR
 	ascii     bool        // TYPE A
+	source    *files.Path // of SITE CPFR
+	algo      string      // of HASH
 	rest      int64
 	allo      int64 // bytes announced, -1 if none
 	rangeFrom int64
@@ -114,7 +116,7 @@ func newConn(s *Server, nc net.Conn, sess *session.Session) *conn {
 
 func freshState() state {
 	// The default TYPE is A (RFC 959 section 5.1).
-	return state{ascii: true, allo: -1, rangeEnd: -1, facts: ftp.AllFacts}
+	return state{ascii: true, allo: -1, rangeEnd: -1, facts: ftp.AllFacts, algo: hashNames[0]}
 }
 
 // forget returns to the state of a new connection.

@@ -5,6 +5,7 @@ import (
 
 	"sampan/fault"
 	"sampan/ftp"
+	"sampan/words"
 )
 
 // asking is the name under which anybody may ask for an account.
@@ -69,6 +70,7 @@ func (c *conn) openAsking(string) error {
 // rein logs out; TLS stays (RFC 959 section 4.1.1, RFC 4217 section 11).
 func (c *conn) rein(string) error {
 	c.forget()
+	c.lang = words.English // RFC 2640 section 4.2
 	return c.reply(220, "Ready for another user")
 }
 
@@ -93,6 +95,7 @@ func (c *conn) auth(mechanism string) error {
 		return refuse(421, "Something was sent behind AUTH before TLS was on; good-bye")
 	}
 	c.forget()
+	c.lang = words.English
 	c.reply(234, "Go on with TLS")
 	if err := c.startTLS(); err != nil {
 		c.ending.Store(true)

@@ -109,10 +109,7 @@ func (c *conn) opts(arg string) error {
 		c.ahead = strings.EqualFold(rest, "ON")
 		return c.lines(200, "PIPELINE "+strings.ToUpper(rest))
 	case "HASH":
-		if rest != "" && !strings.EqualFold(rest, sha256Name) {
-			return refuse(501, "SHA-256 is the only one that there is here")
-		}
-		return c.lines(200, sha256Name)
+		return c.optsHash(rest)
 	}
 	return refuse(501, "There are options for UTF8, MLST, HASH and PIPELINE only")
 }

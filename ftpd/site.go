@@ -3,13 +3,11 @@ package ftpd
 import (
 	"encoding/hex"
 	"fmt"
-	"io/fs"
 	"strconv"
 	"strings"
 
 	"sampan/account"
 	"sampan/fault"
-	"sampan/files"
 )
 
 // siteCommands returns the table of what follows SITE; docs/PROTOCOL.md is for people who write clients.
@@ -21,8 +19,14 @@ func siteCommands() []command {
 		{"PART", (*conn).sitePart, login | moves | unrelated, "<path>", "SITE PART", doc},
 		{"QUOTA", (*conn).siteQuota, login, "", "SITE QUOTA", doc},
 		{"PASSWD", (*conn).sitePasswd, login, "", "SITE PASSWD", doc},
-		{"CHMOD", (*conn).siteChmod, login, "<octal> <path>", "SITE CHMOD", doc},
-		{"HELP", (*conn).siteHelp, 0, "", "", doc},
+		{"CHMOD", (*conn).siteChmod, login, "<octal> <path>", "SITE CHMOD", habit},
+		{"UTIME", (*conn).siteUTime, login, "YYYYMMDDhhmm[ss] <path>", "SITE UTIME", habit},
+		{"COPY", (*conn).siteCopy, login | moves, "<from> <to>", "SITE COPY", habit},
+		{"CPFR", (*conn).siteCopyFrom, login, "<path>", "", habit},
+		{"CPTO", (*conn).siteCopyTo, login | moves, "<path>", "", habit},
+		{"WHO", (*conn).siteWho, login, "", "", doc},
+		{"KICK", (*conn).siteKick, login, "<session> | <account>", "", doc},
+		{"HELP", (*conn).siteHelp, 0, "", "", "RFC 959 4.1.3"},
 	}
 }
 
@@ -109,23 +113,6 @@ func (c *conn) sitePasswd(string) error {
 		return c.reply(331, "Now PASS with the new password")
 	}
 	return c.reply(331, "Now PASS with the old password")
-}
-
-func (c *conn) siteChmod(arg string) error {
-	octal, name, _ := strings.Cut(arg, " ")
-	bits, err := strconv.ParseUint(octal, 8, 16)
-	if err != nil || bits > 0o777 || name == "" {
-		return badSyntax("SITE CHMOD <octal> <path>")
-	}
-	p, err := c.at(name)
-	if err != nil {
-		return err
-	}
-	mode := fs.FileMode(bits)
-	if err := c.sess.Set(p, files.Attr{Mode: &mode}); err != nil {
-		return err
-	}
-	return c.reply(200, "Changed")
 }
 
 func (c *conn) siteHelp(string) error {

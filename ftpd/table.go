@@ -38,6 +38,10 @@ func commands() []command {
 		{"PASS", (*conn).pass, 0, "[<password>]", "", "RFC 959 4.1.1"},
 		{"ACCT", superfluous, login, "<account>", "", "RFC 959 4.1.1"},
 		{"QUIT", (*conn).quit, 0, "", "", "RFC 959 4.1.1"},
+		{"HOST", (*conn).host, 0, "<name>", "HOST", "RFC 7151 3"},
+		{"LANG", (*conn).langCommand, 0, "[<tag>]", "LANG " + languagesHere, "RFC 2640 4.1"},
+		{"CLNT", (*conn).clnt, 0, "<program>", "CLNT", habit},
+		{"CSID", (*conn).csid, 0, "Name=<program>; Version=<version>;", "CSID", streamlined},
 		{"REIN", (*conn).rein, 0, "", "", "RFC 959 4.1.1"},
 		{"NOOP", (*conn).noop, during | unrelated, "", "", "RFC 959 4.1.3"},
 		{"SYST", (*conn).syst, 0, "", "", "RFC 959 4.1.3"},
@@ -49,9 +53,15 @@ func commands() []command {
 		{"AUTH", (*conn).auth, 0, "TLS", "AUTH TLS", "RFC 4217 4"},
 		{"PBSZ", (*conn).pbszCommand, secure, "<size>", "PBSZ", "RFC 4217 8"},
 		{"PROT", (*conn).prot, secure, "C | P", "PROT", "RFC 4217 9"},
+		{"CCC", (*conn).ccc, secure, "", "", "RFC 4217 6, 12.3"},
+		{"ADAT", absent, 0, "[<data>]", "", "RFC 2228 3"},
+		{"MIC", absent, 0, "[<data>]", "", "RFC 2228 3"},
+		{"CONF", absent, 0, "[<data>]", "", "RFC 2228 3"},
+		{"ENC", absent, 0, "[<data>]", "", "RFC 2228 3"},
 
 		{"PWD", (*conn).pwd, login, "", "TVFS", "RFC 959 4.1.3, RFC 3659 6"},
 		{"XPWD", (*conn).pwd, login, "", "", "RFC 775"},
+		{"SMNT", absent, login, "<path>", "", "RFC 959 4.1.1"},
 		{"CWD", (*conn).cwdCommand, login, "<path>", "", "RFC 959 4.1.1"},
 		{"XCWD", (*conn).cwdCommand, login, "<path>", "", "RFC 775"},
 		{"CDUP", (*conn).cdup, login, "", "", "RFC 959 4.1.1"},
@@ -64,10 +74,21 @@ func commands() []command {
 		{"RNFR", (*conn).rnfr, login | unrelated, "<path>", "", "RFC 959 4.1.3"},
 		{"RNTO", (*conn).rnto, login | unrelated, "<path>", "", "RFC 959 4.1.3"},
 		{"SIZE", (*conn).size, login | unrelated, "<path>", "SIZE", "RFC 3659 4"},
-		{"MDTM", (*conn).mdtm, login | unrelated, "<path>", "MDTM", "RFC 3659 3"},
-		{"MFMT", (*conn).mfmt, login | unrelated, "<time> <path>", "MFMT", "draft-somers-ftp-mfxx"},
-		{"HASH", (*conn).hash, login | moves | unrelated, "<path>", "HASH SHA-256*", "draft-ietf-ftpext2-hash"},
+		{"MDTM", (*conn).mdtm, login | unrelated, "[<time>] <path>", "MDTM", "RFC 3659 3"},
+		{"MFMT", (*conn).mfmt, login | unrelated, "<time> <path>", "MFMT", "draft-somers-ftp-mfxx 3"},
+		{"MFCT", (*conn).mfct, login | unrelated, "<time> <path>", "", "draft-somers-ftp-mfxx 4"},
+		{"MFF", (*conn).mff, login, "<fact>=<value>;… <path>", "MFF modify;UNIX.mode;", "draft-somers-ftp-mfxx 5"},
+		{"AVBL", (*conn).avbl, login, "[<path>]", "AVBL", streamlined},
+		{"COMB", (*conn).comb, login | moves, "<target> <file> …", "COMB", streamlined},
+
+		{"HASH", (*conn).hash, login | moves | unrelated, "<path>", "HASH " + hashesHere, "draft-bryan-ftpext-hash"},
 		{"RANG", (*conn).rang, login | unrelated, "<first> <last>", "RANG STREAM", "draft-bryan-ftp-range"},
+		{"XCRC", sumWith("CRC32"), login | moves, spanned, "XCRC", habit},
+		{"XMD5", sumWith("MD5"), login | moves, spanned, "XMD5", habit},
+		{"XSHA", sumWith("SHA-1"), login | moves, spanned, "XSHA", habit},
+		{"XSHA1", sumWith("SHA-1"), login | moves, spanned, "XSHA1", habit},
+		{"XSHA256", sumWith(sha256Name), login | moves, spanned, "XSHA256", habit},
+		{"XSHA512", sumWith("SHA-512"), login | moves, spanned, "XSHA512", habit},
 
 		{"TYPE", (*conn).typeCommand, login | unrelated, "A | I", "", "RFC 959 4.1.2"},
 		{"STRU", (*conn).stru, login, "F", "", "RFC 959 4.1.2"},
@@ -94,8 +115,21 @@ func commands() []command {
 	}
 }
 
-// factsHere stands in a feat column for the facts that the session chose.
-const factsHere = "{facts}"
+// What stands in a feat column for what the session chose.
+const (
+	factsHere     = "{facts}"
+	hashesHere    = "{hashes}"
+	languagesHere = "{languages}"
+)
+
+// Where verbs are written that no RFC has.
+const (
+	habit       = "in use, without a document"
+	streamlined = "draft-peterson-streamlined-ftp-command-extensions"
+)
+
+// spanned is the syntax of XCRC and its like.
+const spanned = "<path> [<start> [<end>]]"
 
 func index(table []command) map[string]*command {
 	m := make(map[string]*command, len(table))
@@ -189,9 +223,10 @@ func tableHelp(title string, table []command) []string {
 // feat lists what is offered beyond RFC 959 (RFC 2389 section 3).
 func (c *conn) feat(string) error {
 	lines := []string{"Features:"}
+	chosen := strings.NewReplacer(factsHere, c.facts.Feature(), hashesHere, hashFeature(c.algo), languagesHere, langFeature(c.lang))
 	for _, row := range c.srv.commands {
 		if row.feat != "" {
-			lines = append(lines, strings.Replace(row.feat, factsHere, c.facts.Feature(), 1))
+			lines = append(lines, chosen.Replace(row.feat))
 		}
 	}
 	for _, row := range c.srv.site {

@@ -1,18 +1,13 @@
 package ftpd
 
 import (
-	"encoding/hex"
-	"fmt"
 	"strconv"
-	"strings"
 
 	"sampan/account"
 	"sampan/fault"
 	"sampan/files"
 	"sampan/ftp"
 )
-
-const sha256Name = "SHA-256" // of the IANA registry "Hash Function Textual Names"
 
 // at resolves a name from the wire against the working directory.
 func (c *conn) at(name string) (files.Path, error) { return files.Parse(c.cwd, name) }
@@ -134,59 +129,6 @@ func (c *conn) size(arg string) error {
 		return refuse(550, "%s: is a directory", p)
 	}
 	return c.lines(213, strconv.FormatInt(i.Size, 10))
-}
-
-func (c *conn) mdtm(arg string) error {
-	p, err := c.at(arg)
-	if err != nil {
-		return err
-	}
-	i, err := c.sess.Stat(p)
-	if err != nil {
-		return err
-	}
-	return c.lines(213, string(ftp.AppendTime(nil, i.ModTime)))
-}
-
-func (c *conn) mfmt(arg string) error {
-	stamp, name, _ := strings.Cut(arg, " ")
-	when, ok := ftp.ParseTime(stamp)
-	if !ok || name == "" {
-		return badSyntax("MFMT YYYYMMDDHHMMSS <path>")
-	}
-	p, err := c.at(name)
-	if err == nil {
-		err = c.sess.Set(p, files.Attr{ModTime: &when})
-	}
-	if err != nil {
-		return err
-	}
-	return c.lines(213, fmt.Sprintf("Modify=%s; %s", ftp.AppendTime(nil, when), name))
-}
-
-// hash answers the SHA-256 of a file, or of the bytes that RANG chose. Both ends of the range are included; of an empty
-// file there is no last byte, and 0-0 stands for it.
-func (c *conn) hash(arg string) error {
-	off, last := c.takeRange()
-	p, err := c.at(arg)
-	if err != nil {
-		return err
-	}
-	n := int64(-1)
-	if last >= 0 {
-		n = last - off + 1
-	} else {
-		i, err := c.sess.Stat(p)
-		if err != nil && fault.KindOf(err) != fault.Denied {
-			return err
-		}
-		last = max(i.Size-1, 0)
-	}
-	sum, err := c.sess.Sum(c.ctx, p, sha256Name, off, n)
-	if err != nil {
-		return err
-	}
-	return c.lines(213, fmt.Sprintf("%s %d-%d %s %s", sha256Name, off, last, hex.EncodeToString(sum), arg))
 }
 
 // takeRange returns what RANG chose, which holds for one command; last is -1 for all.

@@ -12,8 +12,8 @@ import (
 )
 
 // copied runs a copy to its end.
-func copied(s *Session, to files.Path, w files.Want, from ...files.Path) error {
-	t, err := s.Copy(to, w, from...)
+func copied(s *Session, to files.Path, behind bool, from ...files.Path) error {
+	t, err := s.Copy(to, behind, from...)
 	if err != nil {
 		return err
 	}
@@ -34,25 +34,31 @@ func TestCopy(t *testing.T) {
 	must(t, put(s, a, strings.Repeat("a", 300), whole))
 	must(t, put(s, b, strings.Repeat("b", 200), whole))
 	must(t, s.Mkdir(p(t, "/dir")))
-	must(t, copied(s, c, files.Want{}, a, b))
+	must(t, copied(s, c, false, a, b))
 	if got, err := get(s, c, 0); err != nil || got != strings.Repeat("a", 300)+strings.Repeat("b", 200) {
 		t.Errorf("%q, %v", got, err)
 	}
 	// 1000 bytes are used, and there is no room for what a replaced file holds until it is replaced.
-	wantKind(t, "past the quota", copied(s, a, files.Want{}, b), fault.OverQuota)
+	wantKind(t, "past the quota", copied(s, a, false, b), fault.OverQuota)
 	if got, err := get(s, a, 0); err != nil || got != strings.Repeat("a", 300) {
 		t.Errorf("the target after a refusal: %q, %v", got, err)
 	}
 	must(t, s.Remove(c))
-	must(t, copied(s, a, files.Want{From: 300}, b))
+	must(t, copied(s, a, true, b))
 	if got, err := get(s, a, 0); err != nil || got != strings.Repeat("a", 300)+strings.Repeat("b", 200) {
 		t.Errorf("behind: %q, %v", got, err)
 	}
-	wantKind(t, "onto itself", copied(s, a, files.Want{}, a), fault.BadName)
-	wantKind(t, "a directory", copied(s, c, files.Want{}, p(t, "/dir")), fault.IsDir)
-	wantKind(t, "nothing", copied(s, c, files.Want{}, p(t, "/none")), fault.NotExist)
+	wantKind(t, "onto itself", copied(s, a, false, a), fault.BadName)
+	wantKind(t, "a directory", copied(s, c, false, p(t, "/dir")), fault.IsDir)
+	wantKind(t, "nothing", copied(s, c, false, p(t, "/none")), fault.NotExist)
 	park(t, s, c, "part")
-	wantKind(t, "a part", copied(s, p(t, "/d"), files.Want{}, c), fault.NotExist)
+	wantKind(t, "a part", copied(s, p(t, "/d"), false, c), fault.NotExist)
+	tr, err := s.Copy(p(t, "/d"), false, b)
+	must(t, err)
+	must(t, tr.Fill())
+	must(t, tr.Close()) // without Commit
+	_, err = s.Stat(p(t, "/d"))
+	wantKind(t, "a copy that was given up", err, fault.NotExist)
 	if space, err := s.Space(); err != nil || space.Used != 704 {
 		t.Errorf("%+v, %v", space, err)
 	}
@@ -64,7 +70,7 @@ func TestCopy(t *testing.T) {
 			records = append(records, r.Path+" to "+r.To+" "+r.Result)
 		}
 	}
-	if got := strings.Join(records, ", "); got != "/b to /a ok, /a to /c ok" {
+	if got := strings.Join(records, ", "); got != "/b to /d cut, /b to /a ok, /a to /c ok" {
 		t.Errorf("records: %s", got)
 	}
 }
@@ -76,7 +82,7 @@ func TestCopyRevoked(t *testing.T) {
 	h.add("alice", account.Unlimited, "")
 	s := h.in("alice")
 	must(t, put(s, p(t, "/a"), "content", whole))
-	tr, err := s.Copy(p(t, "/b"), files.Want{}, p(t, "/a"))
+	tr, err := s.Copy(p(t, "/b"), false, p(t, "/a"))
 	must(t, err)
 	defer tr.Close()
 	h.grant("alice", account.Grant{May: account.Write})

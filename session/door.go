@@ -288,10 +288,11 @@ func (s *Session) Get(p files.Path, off, n int64) (*Transfer, error) {
 // to 6 s go by until that is known); of two that are alive the last commit wins whole.
 func (s *Session) Put(p files.Path, w files.Want) (*Transfer, error) { return s.put(p, w, nil) }
 
-// Copy starts a copy of files of the home: an upload of to that begins as w says and goes on with from, one behind the
-// other; Fill then takes the place of ReadFrom. It needs Read at all of from, and at to what Put needs. NotExist and
-// IsDir are about any of them; what is to itself is refused (BadName).
-func (s *Session) Copy(to files.Path, w files.Want, from ...files.Path) (*Transfer, error) {
+// Copy starts a copy of files of the home: an upload of to that brings from, one behind the other, and before them, if
+// behind says so, what to holds. Fill takes the place of ReadFrom; what is not committed is not parked. It needs Read at
+// all of from, and at to what Put needs. NotExist and IsDir are about any of them; what is to itself is refused
+// (BadName).
+func (s *Session) Copy(to files.Path, behind bool, from ...files.Path) (*Transfer, error) {
 	v, err := s.visit()
 	if err != nil {
 		return nil, err
@@ -302,11 +303,14 @@ func (s *Session) Copy(to files.Path, w files.Want, from ...files.Path) (*Transf
 			return nil, denied(p)
 		}
 	}
+	old, err := v.store.Stat(s.ctx, to)
+	var w files.Want
+	if behind && err == nil && !old.PartOnly() {
+		w.From, w.Size = old.Size, old.Size
+	}
 	if _, err := v.needs(to, w); err != nil {
 		return nil, err
 	}
-	old, _ := v.store.Stat(s.ctx, to)
-	w.Size = w.From
 	for _, p := range from {
 		i, err := v.store.Stat(s.ctx, p)
 		switch {

@@ -338,6 +338,7 @@ func (t *Transfer) Close() error {
 			size = t.info.Size
 		}
 		err = t.up.Close()
+		t.dropCopy()
 	} else {
 		err = t.src.Close()
 	}
@@ -346,6 +347,17 @@ func (t *Transfer) Close() error {
 	t.cancel(fault.New(fault.Cut, "the transfer has ended"))
 	close(t.closed)
 	return err
+}
+
+// dropCopy removes what Close parked of a copy: it can be made again, and its user did not ask for a part. t.mu is held.
+func (t *Transfer) dropCopy() {
+	if len(t.from) == 0 || t.complete() || t.base+t.moved.Load() == 0 {
+		return
+	}
+	ctx := context.WithoutCancel(t.ctx)
+	if _, store, err := t.who.now(ctx); err == nil {
+		store.DropPart(ctx, t.path)
+	}
 }
 
 // complete reports whether all of it arrived, and an upload was published. t.mu is held.
