@@ -41,7 +41,6 @@ type Transfer struct {
 	src       io.ReadCloser // of a get
 	err       error         // the first failure
 	whole     bool          // the source ended well
-	published int64         // size of what Commit published
 	ended     bool
 	closed    chan struct{}
 }
@@ -333,7 +332,6 @@ func (t *Transfer) Close() error {
 	size := t.info.Size
 	var err error
 	if t.up != nil {
-		size = t.published
 		if size = t.up.Size(); t.complete() {
 			size = t.info.Size
 		}
