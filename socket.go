@@ -55,10 +55,7 @@ func listenAdmin(dir, runtimeDir string) (l net.Listener, stop func(), err error
 			return nil, nil, fault.Wrap(fault.Local, err, "the operator's socket cannot be made")
 		}
 	}
-	l, err = net.Listen("unix", path)
-	if err == nil {
-		err = os.Chmod(path, 0o600)
-	}
+	privately(func() { l, err = net.Listen("unix", path) })
 	if err != nil {
 		forgetSocket(dir)
 		return nil, nil, fault.Wrap(fault.Local, err, "the operator's socket cannot be made")

@@ -21,6 +21,12 @@ func inForeground(terminal *os.File) bool {
 	return err == nil && group == unix.Getpgrp()
 }
 
+// privately calls f, whose new files nobody else can open, not for a moment. The mask is the process's own: f is short.
+func privately(f func()) {
+	defer unix.Umask(unix.Umask(0o177))
+	f()
+}
+
 func lockFile(f *os.File) error {
 	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {

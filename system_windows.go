@@ -15,6 +15,9 @@ const errAddrInUse = windows.WSAEADDRINUSE
 // inForeground reports whether this process may use its terminal.
 func inForeground(*os.File) bool { return true }
 
+// privately calls f. Who may open a new file is the directory's to say here.
+func privately(f func()) { f() }
+
 // lockFile locks one byte far behind the content, for a locked byte cannot be read by others.
 func lockFile(f *os.File) error {
 	at := &windows.Overlapped{OffsetHigh: 1 << 30}
