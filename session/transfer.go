@@ -36,13 +36,13 @@ type Transfer struct {
 	settled atomic.Bool  // all bytes are there: Commit is at work, and nobody takes over
 	meter   meter
 
-	mu        sync.Mutex    // held by what works on the ends
-	up        files.Upload  // of a put
-	src       io.ReadCloser // of a get
-	err       error         // the first failure
-	whole     bool          // the source ended well
-	ended     bool
-	closed    chan struct{}
+	mu     sync.Mutex    // held by what works on the ends
+	up     files.Upload  // of a put
+	src    io.ReadCloser // of a get
+	err    error         // the first failure
+	whole  bool          // the source ended well
+	ended  bool
+	closed chan struct{}
 }
 
 // transfer begins a Transfer whose ends the caller sets before it is enlisted.
