@@ -3,6 +3,7 @@ package files
 import (
 	"path"
 	"strings"
+	"unicode/utf8"
 
 	"sampan/fault"
 )
@@ -97,11 +98,14 @@ func (p Path) moved(from, to Path) Path {
 }
 
 // CheckNew refuses, with fault.BadName, a name that should not be made (Create, Mkdir, the target of Rename): the
-// root, control characters, an element over 255 bytes. Names that are already there are not checked, so that
-// they can still be seen and removed.
+// root, a last element that is not UTF-8, control characters, an element over 255 bytes. Names that are already there
+// are not checked, so that they can still be seen and removed.
 func (p Path) CheckNew() error {
 	if p.IsRoot() {
 		return fault.New(fault.BadName, "the root cannot be replaced")
+	}
+	if !utf8.ValidString(p.Base()) {
+		return fault.New(fault.BadName, "the name is not UTF-8, and of no other charset that is known here")
 	}
 	for elem := range strings.SplitSeq(p.clean[1:], "/") {
 		if len(elem) > 255 {

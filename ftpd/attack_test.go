@@ -97,7 +97,7 @@ func TestBadNames(t *testing.T) {
 	h.add("alice", -1, nil)
 	h.put("alice", "old\x01name", []byte("x"))
 	p := h.login("alice")
-	for _, name := range []string{"a\x01b", "a\tb", "a\x7fb", "\xc2\x85", strings.Repeat("x", 300)} {
+	for _, name := range []string{"a\x01b", "a\tb", "a\x7fb", "\xc2\x85", "\xff\xff", strings.Repeat("x", 300)} {
 		p.refused(553, "STOR "+name)
 		p.send("MKD " + name + "\r\n")
 		if r := p.any(); r.Code != 553 && r.Code != 550 {
@@ -111,10 +111,9 @@ func TestBadNames(t *testing.T) {
 	p.cmd(350, "RNFR old\x01name")
 	p.cmd(553, "RNTO new\x01name")
 	p.cmd(250, "DELE old\x01name")
-	for _, name := range []string{"中文 名", "name ", " name", "a;b=c", `q"q`, "-rf", "*", "\\", "é", "e\u0301", "\xff\xff"} {
+	for _, name := range []string{"中文 名", "name ", " name", "a;b=c", `q"q`, "-rf", "*", "\\", "é", "e\u0301"} {
 		p.store(226, "STOR "+name, []byte(name))
-		want := strings.ReplaceAll(name, "\xff\xff", "\xff") // Telnet doubles it
-		same(t, name, h.read("alice", want), []byte(name))
+		same(t, name, h.read("alice", name), []byte(name))
 		p.cmd(213, "SIZE "+name)
 		p.cmd(250, "DELE "+name)
 	}

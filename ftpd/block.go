@@ -327,7 +327,7 @@ func (c *conn) flushLocked() {
 		return
 	}
 	c.out.SetWriteDeadline(time.Now().Add(c.srv.limits.write))
-	if _, err := c.out.Write(r.ready); err != nil {
+	if _, err := c.out.Write(c.charset.tell(r.ready)); err != nil {
 		c.tcp.Close()
 	}
 	if r.ready = r.ready[:0]; cap(r.ready) > 1<<10 && !r.gather {

@@ -57,7 +57,8 @@ type conn struct {
 	eof     bool          // the reader ended
 
 	queue
-	moving atomic.Pointer[session.Transfer]
+	charset charset
+	moving  atomic.Pointer[session.Transfer]
 }
 
 // state is what commands set and other commands find. A new log-in (USER, REIN, AUTH) begins with a fresh one, but
@@ -69,9 +70,9 @@ type state struct {
 	failures  int // wrong passwords
 	cwd       files.Path
 	from      *files.Path // of RNFR
-	ascii     bool        // TYPE A
 	source    *files.Path // of SITE CPFR
 	algo      string      // of HASH
+	ascii     bool        // TYPE A
 	rest      int64
 	allo      int64 // bytes announced, -1 if none
 	rangeFrom int64
@@ -319,6 +320,7 @@ func (c *conn) check(l line) (row *command, arg string, ok bool) {
 	if l.cmd.Verb != "RNTO" {
 		c.from = nil
 	}
+	l.cmd.Arg = c.charset.hear(l.cmd.Arg)
 	row, arg = c.find(l.cmd)
 	err := c.mayRun(row, arg)
 	if err == nil && l.dropped && (row.need&moves != 0 || c.blocks) { // sent ahead, and an ABOR behind it

@@ -39,8 +39,11 @@ func (c *conn) avbl(arg string) error {
 	return c.lines(213, strconv.FormatInt(room, 10))
 }
 
-// clnt notes the name of the client's program, for the log.
+// clnt notes the name of the client's program, for the log. Some tell in it what they write.
 func (c *conn) clnt(arg string) error {
+	if program := strings.ToUpper(arg); strings.Contains(program, "UTF-8") || strings.Contains(program, "UTF8") {
+		c.charset.set(ftp.UTF8)
+	}
 	c.srv.log.Debug("client", "session", c.sess.ID(), "program", arg)
 	return c.reply(200, "Noted")
 }

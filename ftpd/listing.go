@@ -177,7 +177,7 @@ func (c *conn) sendEntries(list iter.Seq2[files.Info, error], line func(dst []by
 			return err
 		}
 		b = append(line(b[:0], i.Path, entry(i, a), now), '\r', '\n')
-		if _, err := w.Write(b); err != nil {
+		if _, err := w.Write(c.charset.show(b)); err != nil {
 			return c.brokeOff()
 		}
 	}

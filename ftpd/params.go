@@ -96,9 +96,11 @@ func (c *conn) opts(arg string) error {
 	switch strings.ToUpper(verb) {
 	case "UTF8", "UTF-8":
 		if strings.EqualFold(rest, "OFF") {
-			return refuse(504, "Names are UTF-8 here, always")
+			c.charset.set(ftp.Undecided)
+			return c.reply(200, "The charset of names will be found out")
 		}
-		return c.reply(200, "Names are UTF-8 here, always")
+		c.charset.set(ftp.UTF8)
+		return c.reply(200, "Names are UTF-8")
 	case "MLST":
 		c.facts = ftp.ParseFactSet(rest)
 		return c.lines(200, strings.TrimRight("MLST OPTS "+c.facts.String(), " "))

@@ -95,7 +95,8 @@ var zhFtpd = map[string]string{
 	"The whole file":                                              "整个文件",
 	"The next HASH or RETR is about these bytes":                  "下一个 HASH 或 RETR 针对这些字节",
 	"RANG is for HASH and RETR; REST says where an upload begins": "RANG 用于 HASH 和 RETR；上传的起点由 REST 指定",
-	"Names are UTF-8 here, always":                                "这里的名称一律为 UTF-8",
+	"Names are UTF-8":                                             "名称使用 UTF-8",
+	"The charset of names will be found out":                      "名称的字符集将自动识别",
 	"SHA-256 is the only one that there is here":                  "这里只有 SHA-256",
 	"There are options for UTF8, MLST, HASH and PIPELINE only":    "只有 UTF8、MLST、HASH 和 PIPELINE 有选项",
 
