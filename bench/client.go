@@ -54,7 +54,7 @@ func (c *client) secure() error {
 	// the newer ones, which cost more.
 	c.tls = &tls.Config{
 		InsecureSkipVerify: true, MinVersion: tls.VersionTLS13, DynamicRecordSizingDisabled: true,
-		ClientSessionCache: &ticket{}, CurvePreferences: []tls.CurveID{tls.X25519},
+		ClientSessionCache: &ticket{}, CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP256},
 	}
 	t := tls.Client(c.ctl, c.tls)
 	if err := t.Handshake(); err != nil {

@@ -16,7 +16,10 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -29,28 +32,28 @@ type lab struct {
 	dirs   []string // to be removed
 
 	profiles string // where to put profiles of ours; "" makes none
+	running  atomic.Pointer[process]
 }
 
-// open makes a site for each server, those of strict ones on the disk.
-func openLab(memory, disk, sampan, peers string, chosen []*server, z *sizes) (*lab, error) {
-	l := &lab{sizes: z, env: environment{sampan: sampan, peers: peers}}
+// open makes a site for each server, in memory, or on the disk for strict ones.
+func (l *lab) open(memory, disk string, chosen []*server) error {
 	for _, d := range []*string{&memory, &disk} {
 		dir, err := os.MkdirTemp(*d, "sampan-bench-")
 		if err != nil {
-			return l, err
+			return err
 		}
 		l.dirs = append(l.dirs, dir)
 		if err := os.Chmod(dir, 0o755); err != nil { // the peers' sessions are nobody
-			return l, err
+			return err
 		}
 		*d = dir
 	}
 	if err := l.env.certify(memory); err != nil {
-		return l, err
+		return err
 	}
 	big := filepath.Join(memory, "big")
-	if err := makeBig(big, z.big); err != nil {
-		return l, err
+	if err := makeBig(big, l.sizes.big); err != nil {
+		return err
 	}
 	for _, srv := range chosen {
 		base := memory
@@ -59,20 +62,44 @@ func openLab(memory, disk, sampan, peers string, chosen []*server, z *sizes) (*l
 		}
 		s := &site{server: srv, dir: filepath.Join(base, srv.name), env: &l.env}
 		s.home = s.path("home")
-		if err := s.fill(big, z); err != nil {
-			return l, err
+		if err := s.fill(big, l.sizes); err != nil {
+			return err
 		}
 		if err := srv.prepare(s); err != nil {
-			return l, fmt.Errorf("%s: %w", srv.name, err)
+			return fmt.Errorf("%s: %w", srv.name, err)
 		}
 		l.sites = append(l.sites, s)
 	}
-	return l, nil
+	return nil
 }
 
 func (l *lab) close() {
 	for _, dir := range l.dirs {
-		os.RemoveAll(dir)
+		for range 100 { // it may be filled still, when a signal came
+			if os.RemoveAll(dir) == nil {
+				break
+			}
+		}
+	}
+}
+
+// cleanOnSignal leaves nothing behind when the benchmark is interrupted; the caller calls stop at the end.
+func (l *lab) cleanOnSignal() (stop func()) {
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		if _, ok := <-told; !ok {
+			return
+		}
+		if p := l.running.Load(); p != nil {
+			p.stop()
+		}
+		l.close()
+		os.Exit(130)
+	}()
+	return func() {
+		signal.Stop(told)
+		close(told)
 	}
 }
 
@@ -193,6 +220,7 @@ func (l *lab) start(s *site, secure bool) (*trial, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.running.Store(proc)
 	t := &trial{
 		site: s, proc: proc, sizes: l.sizes,
 		dial: func() (*client, error) { return dial(at, secure) },
@@ -204,7 +232,7 @@ func (l *lab) start(s *site, secure bool) (*trial, error) {
 	return t, nil
 }
 
-// greeted waits until the server answers, and logs in once: what is remembered of a log-in is remembered then.
+// greeted waits until the server answers.
 func (t *trial) greeted(at netip.AddrPort) error {
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		select {
@@ -215,12 +243,16 @@ func (t *trial) greeted(at netip.AddrPort) error {
 		s, err := connect(at)
 		if err == nil {
 			s.Close()
-			break
+			return nil
 		}
 		if time.Now().After(deadline) {
 			return t.failed(err)
 		}
 	}
+}
+
+// warm logs in once: what is remembered of a log-in is remembered then.
+func (t *trial) warm() error {
 	c, err := t.dial()
 	if err != nil {
 		return t.failed(err)
@@ -243,6 +275,18 @@ func (t *trial) failed(err error) error {
 }
 
 func (t *trial) end() { t.proc.stop() }
+
+// verifyAll checks every server in clear text and over TLS.
+func (l *lab) verifyAll() error {
+	for _, s := range l.sites {
+		for _, secure := range []bool{false, true} {
+			if err := l.verify(s, secure); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
 // verify checks that a server moves bytes as they are, before it is measured: what is fast and wrong is no peer.
 func (l *lab) verify(s *site, secure bool) error {

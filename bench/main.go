@@ -100,21 +100,21 @@ func run() error {
 			return fmt.Errorf("building sampan: %w\n%s", err, out)
 		}
 	}
-	l, err := openLab(o.memory, o.disk, o.sampan, o.root, chosen, &o.sizes)
+	l := &lab{sizes: &o.sizes, env: environment{sampan: o.sampan, peers: o.root}, profiles: o.profiles}
+	defer l.cleanOnSignal()()
 	defer l.close()
-	if err != nil {
+	if err := l.open(o.memory, o.disk, chosen); err != nil {
 		return err
 	}
-	l.profiles = o.profiles
+	if err := l.verifyAll(); err != nil {
+		return err
+	}
 	results, err := o.measureAll(l, table)
-	if err != nil {
-		return err
+	results.print(os.Stdout) // also what was measured before a failure
+	if err == nil && o.svg != "" {
+		err = os.WriteFile(o.svg, results.chart(), 0o644)
 	}
-	results.print(os.Stdout)
-	if o.svg != "" {
-		return os.WriteFile(o.svg, results.chart(), 0o644)
-	}
-	return nil
+	return err
 }
 
 // choose picks the rows and servers that were asked for.
@@ -150,13 +150,6 @@ func (r *row) asked(s *server) bool {
 
 // measureAll measures row after row, the servers in turns within each.
 func (o *options) measureAll(l *lab, table []row) (*report, error) {
-	for _, s := range l.sites {
-		for _, secure := range []bool{false, true} {
-			if err := l.verify(s, secure); err != nil {
-				return nil, err
-			}
-		}
-	}
 	rep := newReport(o, l)
 	for _, r := range table {
 		for i := range o.runs {
@@ -166,7 +159,7 @@ func (o *options) measureAll(l *lab, table []row) (*report, error) {
 				}
 				m, calm, err := o.calmly(l, &r, s)
 				if err != nil {
-					return nil, err
+					return rep, err
 				}
 				fmt.Fprintf(os.Stderr, "%s %s %d: %.4g %s, cpu %.4g\n", r.name, s.name, i+1, m.value, r.unit, m.cpu)
 				rep.add(&r, s.name, m, calm)
@@ -207,6 +200,11 @@ func (l *lab) measure(r *row, s *site) (measure, float64, error) {
 		return measure{}, 0, err
 	}
 	defer t.end()
+	if !r.fresh {
+		if err := t.warm(); err != nil {
+			return measure{}, 0, err
+		}
+	}
 	runtime.GC()
 	w := observe(t.proc)
 	stop, err := l.profile(r, t)

@@ -106,9 +106,12 @@ func (r *report) print(w io.Writer) {
 		end := "– | –"
 		if q, ok := r.ratio(l, "sampan"); ok {
 			end = fmt.Sprintf("**%.2f** | ", q)
-			if l.goal > 0 {
+			switch {
+			case l.goal > 0:
 				end += fmt.Sprintf("%.2f", l.goal)
-			} else {
+			case l.most > 0:
+				end += fmt.Sprintf("≤ %.0f %s", l.most, l.unit)
+			default:
 				end += "–"
 			}
 		}

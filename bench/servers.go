@@ -21,7 +21,7 @@ type server struct {
 	strict  bool // runs in the rows that ask for durable uploads only, with its files on the disk
 	noMLSD  bool
 	prepare func(*site) error
-	start   func(s *site, at netip.AddrPort, secure bool) (*process, error)
+	start   func(s *site, at netip.AddrPort, secure bool) (*process, error) // with TLS only if secure
 }
 
 // A site is where a server lives: its settings, and the home of its only user.
@@ -122,7 +122,7 @@ isolate_network=NO
 secure_chroot_dir=%s
 max_clients=0
 max_per_ip=0
-ssl_enable=YES
+ssl_enable=%s
 allow_anon_ssl=YES
 force_anon_data_ssl=NO
 force_anon_logins_ssl=NO
@@ -136,8 +136,12 @@ rsa_private_key_file=%s
 
 func prepareVsftpd(s *site) error { return os.MkdirAll(s.path("empty"), 0o755) }
 
-func startVsftpd(s *site, at netip.AddrPort, _ bool) (*process, error) {
-	err := s.write("conf", vsftpdSettings, at.Addr(), at.Port(), s.home, s.path("empty"), s.env.cert, s.env.key)
+func startVsftpd(s *site, at netip.AddrPort, secure bool) (*process, error) {
+	ssl := "NO"
+	if secure {
+		ssl = "YES"
+	}
+	err := s.write("conf", vsftpdSettings, at.Addr(), at.Port(), s.home, s.path("empty"), ssl, s.env.cert, s.env.key)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +159,6 @@ User nobody
 Group nogroup
 DefaultRoot ~
 ModulePath %s
-LoadModule mod_tls.c
 PidFile %s
 ScoreboardFile %s
 SystemLog none
@@ -168,6 +171,9 @@ UseFtpUsers off
 AllowOverwrite on
 MaxInstances none
 DelayEngine off
+`
+
+const proftpdTLS = `LoadModule mod_tls.c
 TLSEngine on
 TLSRequired off
 TLSOptions NoSessionReuseRequired
@@ -179,9 +185,13 @@ func prepareProftpd(s *site) error {
 	return s.write("users", "%s:%s:%d:%d::%s:/bin/false\n", userName, passwordHash, nobody, nobody, s.home)
 }
 
-func startProftpd(s *site, at netip.AddrPort, _ bool) (*process, error) {
-	err := s.write("conf", proftpdSettings, at.Addr(), at.Port(), s.peer("usr/lib/proftpd"), s.path("pid"),
-		s.path("scoreboard"), s.path("users"), s.env.cert, s.env.key)
+func startProftpd(s *site, at netip.AddrPort, secure bool) (*process, error) {
+	settings := fmt.Sprintf(proftpdSettings, at.Addr(), at.Port(), s.peer("usr/lib/proftpd"), s.path("pid"),
+		s.path("scoreboard"), s.path("users"))
+	if secure {
+		settings += fmt.Sprintf(proftpdTLS, s.env.cert, s.env.key)
+	}
+	err := s.write("conf", "%s", settings)
 	if err != nil {
 		return nil, err
 	}
@@ -196,10 +206,15 @@ func preparePureFTPd(s *site) error {
 	return command("", "env", s.libraries()[0], s.peer("usr/bin/pure-pw"), "mkdb", s.path("pdb"), "-f", s.path("passwd"))
 }
 
-func startPureFTPd(s *site, at netip.AddrPort, _ bool) (*process, error) {
-	return launch(s.dir, s.libraries(), s.peer("usr/sbin/pure-ftpd"),
+func startPureFTPd(s *site, at netip.AddrPort, secure bool) (*process, error) {
+	args := []string{
 		"-S", fmt.Sprintf("%s,%d", at.Addr(), at.Port()), "-4", "-H", "-E", "-c", "20000", "-C", "20000",
-		"-L", "1000000:5", "-f", "none", "-g", s.path("pid"), "-l", "puredb:"+s.path("pdb"), "-Y", "1", "-2", s.env.both)
+		"-L", "1000000:5", "-f", "none", "-g", s.path("pid"), "-l", "puredb:" + s.path("pdb"),
+	}
+	if secure {
+		args = append(args, "-Y", "1", "-2", s.env.both)
+	}
+	return launch(s.dir, s.libraries(), s.peer("usr/sbin/pure-ftpd"), args...)
 }
 
 const pyftpdlibProgram = `import logging, sys
