@@ -154,6 +154,11 @@ func replaceFile(name string, content []byte, mode fs.FileMode) error {
 	}
 	if err != nil {
 		os.Remove(f.Name())
+		return err
 	}
-	return err
+	if dir, err := os.Open(filepath.Dir(name)); err == nil { // not every system syncs a directory
+		_ = dir.Sync()
+		dir.Close()
+	}
+	return nil
 }

@@ -60,12 +60,8 @@ func openHome(dir string, o Options, boot string, hook func(string) error) (_ *H
 
 // openDirs makes and opens the home and what is ours in it.
 func (h *Home) openDirs(name string) (err error) {
-	made := false
-	if _, serr := os.Stat(name); errors.Is(serr, fs.ErrNotExist) {
-		if err := os.MkdirAll(name, 0o755); err != nil {
-			return err
-		}
-		made = true
+	if err := os.MkdirAll(name, 0o755); err != nil {
+		return err
 	}
 	if h.root, err = os.OpenRoot(name); err != nil {
 		return err
@@ -99,11 +95,10 @@ func (h *Home) openDirs(name string) (err error) {
 	if !h.opts.Strict {
 		return nil
 	}
-	if made {
-		if parent, perr := os.Open(filepath.Dir(filepath.Clean(name))); perr == nil {
-			_ = parent.Sync() // best effort: the parent is not ours
-			parent.Close()
-		}
+	// Whoever made the home may not have synced its name. Best effort: the parent is not ours.
+	if parent, perr := os.Open(filepath.Dir(filepath.Clean(name))); perr == nil {
+		_ = parent.Sync()
+		parent.Close()
 	}
 	return errors.Join(h.top.sync(), h.ledger.dir.sync())
 }
