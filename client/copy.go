@@ -125,7 +125,8 @@ func (c *copying) once(ctx context.Context) error {
 	target, err := c.dst.Stat(ctx, c.r.To)
 	there := err == nil && !target.PartOnly()
 	if err != nil {
-		if fault.KindOf(err) != fault.NotExist {
+		// Who may not look (a drop-box) may still put.
+		if k := fault.KindOf(err); k != fault.NotExist && k != fault.Denied {
 			return err
 		}
 		target.Part = -1
@@ -351,7 +352,7 @@ func sum(ctx context.Context, s files.Store, p files.Path, n int64) ([]byte, err
 		return nil, nil
 	}
 	h, err := summer.Sum(ctx, p, "SHA-256", 0, n)
-	if err != nil && fault.KindOf(err) == fault.Unsupported {
+	if k := fault.KindOf(err); err != nil && (k == fault.Unsupported || k == fault.Denied) {
 		return nil, nil
 	}
 	return h, err

@@ -62,7 +62,7 @@ func (c *copying) kept(ctx context.Context, source, target files.Info, there boo
 		switch {
 		case err == nil:
 			return p.Size, p.Sum, true, nil
-		case fault.KindOf(err) == fault.NotExist:
+		case fault.KindOf(err) == fault.NotExist, fault.KindOf(err) == fault.Denied:
 			return 0, nil, false, nil
 		case fault.KindOf(err) != fault.Unsupported:
 			return 0, nil, false, err

@@ -186,13 +186,13 @@ func (p place) name(q files.Path) string {
 	return filepath.Join(p.show, filepath.FromSlash(strings.TrimPrefix(q.String(), p.path.String())))
 }
 
-// isDir reports whether a directory is there.
+// isDir reports whether a directory is there. Where one may not look (a drop-box), there is none.
 func (p place) isDir(ctx context.Context) (bool, error) {
 	if p.path.IsRoot() {
 		return true, nil
 	}
 	i, err := p.store.Stat(ctx, p.path)
-	if fault.KindOf(err) == fault.NotExist && err != nil {
+	if k := fault.KindOf(err); err != nil && (k == fault.NotExist || k == fault.Denied) {
 		return false, nil
 	}
 	return err == nil && i.Mode.IsDir(), err

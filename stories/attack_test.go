@@ -134,7 +134,7 @@ func TestMalloryFraming(t *testing.T) {
 	t.Run("byte by byte", func(t *testing.T) {
 		t.Parallel()
 		h := s.connect(t)
-		for _, c := range []byte("USER mallory\r\nPASS pw-mallory\r\n") {
+		for _, c := range []byte("USER mallory\r\nPASS pw-of-mallory\r\n") {
 			h.check(h.raw(string(c)))
 		}
 		h.wantReply(331, "USER")
@@ -143,7 +143,7 @@ func TestMalloryFraming(t *testing.T) {
 	t.Run("many in one", func(t *testing.T) {
 		t.Parallel()
 		h := s.connect(t)
-		h.check(h.raw("USER mallory\r\nPASS pw-mallory\r\nPWD\r\n" + strings.Repeat("NOOP\r\n", 200) + "QUIT\r\n"))
+		h.check(h.raw("USER mallory\r\nPASS pw-of-mallory\r\nPWD\r\n" + strings.Repeat("NOOP\r\n", 200) + "QUIT\r\n"))
 		h.wantReply(331, "USER")
 		h.wantReply(230, "PASS")
 		h.wantReply(257, "PWD")
@@ -185,7 +185,7 @@ func TestMalloryFraming(t *testing.T) {
 	t.Run("bytes behind AUTH", func(t *testing.T) {
 		t.Parallel()
 		h := s.connect(t)
-		h.check(h.raw("AUTH TLS\r\nUSER mallory\r\nPASS pw-mallory\r\n"))
+		h.check(h.raw("AUTH TLS\r\nUSER mallory\r\nPASS pw-of-mallory\r\n"))
 		for {
 			code, text, err := h.reply()
 			if err != nil {
@@ -426,7 +426,7 @@ func TestMalloryLoginStorm(t *testing.T) {
 		t.Logf("the server took %d MiB at most", peak>>20)
 	}
 	h := s.connectFrom(t, "127.0.0.7")
-	h.check(h.login("alice", "pw-alice"))
+	h.check(h.login("alice", "pw-of-alice"))
 }
 
 func peakMemory(t *testing.T, pid int) int64 {
@@ -481,7 +481,7 @@ func TestMalloryGuesses(t *testing.T) {
 		t.Error("60 wrong passwords were neither slowed nor refused")
 	}
 	owner := s.connectFrom(t, "127.0.0.8")
-	owner.check(owner.login("alice", "pw-alice"))
+	owner.check(owner.login("alice", "pw-of-alice"))
 }
 
 // TestMalloryPlainPasswords: where clear-text passwords are not taken, none is asked for.
@@ -491,7 +491,7 @@ func TestMalloryPlainPasswords(t *testing.T) {
 	s.addUser("alice")
 	h := s.connect(t)
 	h.want(5, "USER alice")
-	h.want(5, "PASS pw-alice")
+	h.want(5, "PASS pw-of-alice")
 	s.secureAs(t, "alice").want(257, "PWD")
 }
 
@@ -515,7 +515,7 @@ func TestMallorySessions(t *testing.T) {
 		t.Errorf("%d of 12 were refused, where 5 may be", refused)
 	}
 	h := s.connectFrom(t, "127.0.0.7")
-	h.check(h.login("alice", "pw-alice"))
+	h.check(h.login("alice", "pw-of-alice"))
 }
 
 // TestMalloryPassivePorts: 300 PASV in a row leak nothing.
@@ -628,7 +628,7 @@ func TestMalloryParts(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
 	s.addUser("alice")
-	if r := s.sampan("pw-mallory\n", "user", "add", "mallory", "--home", s.home("alice"), "--password-stdin"); r.code != 0 {
+	if r := s.sampan("pw-of-mallory\n", "user", "add", "mallory", "--home", s.home("alice"), "--password-stdin"); r.code != 0 {
 		t.Fatalf("sharing a home: %s%s", r.out, r.err)
 	}
 	park(t, s, "f", []byte("alice's half"))

@@ -166,7 +166,7 @@ func (w *writer) work() {
 			return
 		}
 	}
-	if err := conn.login("alice", "pw-alice"); err != nil {
+	if err := conn.login("alice", "pw-of-alice"); err != nil {
 		return
 	}
 	for w.step(conn) {

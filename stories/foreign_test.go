@@ -251,7 +251,7 @@ func visit(t *testing.T, s *server, f foreign, security, mode string) {
 	if err != nil {
 		t.Fatalf("the address of %s: %v", security, err)
 	}
-	r := route{security, mode, host, port, "alice", "pw-alice", filepath.Join(s.data, "tls", "cert.pem")}
+	r := route{security, mode, host, port, "alice", "pw-of-alice", filepath.Join(s.data, "tls", "cert.pem")}
 	dir := t.TempDir()
 	tag := f.name + "-" + security + "-" + mode
 	for _, name := range []string{tag + ".bin", tag + " with  spaces.bin", tag + " 文件 名字.bin"} {

@@ -74,10 +74,10 @@ func TestUploaderKilled(t *testing.T) {
 				t.Parallel()
 				random := rand.New(rand.NewPCG(seed, uint64(len(client+security))))
 				host, port, _ := strings.Cut(s.addr, ":")
-				r := route{security, "passive", host, port, "alice", "pw-alice", filepath.Join(s.data, "tls", "cert.pem")}
+				r := route{security, "passive", host, port, "alice", "pw-of-alice", filepath.Join(s.data, "tls", "cert.pem")}
 				account := fmt.Sprintf("%s-%s", client, security)
 				s.addUser(account)
-				r.user, r.password = account, "pw-"+account
+				r.user, r.password = account, "pw-of-"+account
 				k := uploaderKills{t: t, home: s.home(account), source: read(t, source)}
 				for i := range times {
 					name := fmt.Sprintf("f%d", i)

@@ -206,7 +206,7 @@ func (r *racer) run(stop <-chan struct{}) {
 			return
 		}
 	}
-	if w.login("alice", "pw-alice") != nil {
+	if w.login("alice", "pw-of-alice") != nil {
 		return
 	}
 	for {

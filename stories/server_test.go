@@ -213,11 +213,11 @@ func (s *server) restart() {
 // home is where the account's files are on the disk.
 func (s *server) home(name string) string { return filepath.Join(s.homes, name) }
 
-// addUser adds an account whose password is "pw-NAME".
+// addUser adds an account whose password is "pw-of-NAME".
 func (s *server) addUser(name string, flags ...string) {
 	s.t.Helper()
 	args := append([]string{"user", "add", name, "--home", s.home(name), "--password-stdin"}, flags...)
-	if r := s.sampan("pw-"+name+"\n", args...); r.code != 0 {
+	if r := s.sampan("pw-of-"+name+"\n", args...); r.code != 0 {
 		s.t.Fatalf("sampan %s: exit %d\n%s%s", strings.Join(args, " "), r.code, r.out, r.err)
 	}
 }

@@ -106,7 +106,7 @@ func (k *storyCase) start(args ...string) {
 	k.t.Helper()
 	k.out.Reset()
 	k.cmd = exec.Command(binary, append(args, k.flags...)...)
-	k.cmd.Dir, k.cmd.Env, k.cmd.SysProcAttr = k.dir, environ(k.dir, "SAMPAN_PASSWORD=pw-alice"), dieWithParent()
+	k.cmd.Dir, k.cmd.Env, k.cmd.SysProcAttr = k.dir, environ(k.dir, "SAMPAN_PASSWORD=pw-of-alice"), dieWithParent()
 	k.cmd.Stdout, k.cmd.Stderr = &k.out, &k.out
 	if err := k.cmd.Start(); err != nil {
 		k.t.Fatal(err)

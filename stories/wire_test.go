@@ -281,7 +281,7 @@ func (s *server) connectFrom(t testing.TB, from string) hand {
 func (s *server) as(t testing.TB, name string) hand {
 	t.Helper()
 	h := s.connect(t)
-	h.check(h.login(name, "pw-"+name))
+	h.check(h.login(name, "pw-of-"+name))
 	return h
 }
 
@@ -292,7 +292,7 @@ func (s *server) secureAs(t testing.TB, name string) hand {
 	c, err := trust(s.data)
 	h.check(err)
 	h.check(h.secure(c))
-	h.check(h.login(name, "pw-"+name))
+	h.check(h.login(name, "pw-of-"+name))
 	return h
 }
 
