@@ -2,6 +2,7 @@ package ftp
 
 import (
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -86,8 +87,10 @@ func ParseRange(arg string) (start, end int64, ok bool) {
 		return 0, -1, false
 	case start == 1 && end == 0:
 		return 0, -1, true
+	case start > end, end == math.MaxInt64: // more bytes than can be counted
+		return 0, -1, false
 	}
-	return start, end, start <= end
+	return start, end, true
 }
 
 // CutSwitches takes the switches of "ls" off the argument of LIST or NLST, which clients send though no RFC knows

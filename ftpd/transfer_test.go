@@ -68,3 +68,18 @@ func TestCutUploadIsParkedAndResumed(t *testing.T) {
 		}
 	})
 }
+
+// TestRefusedRangeIsNoRange: what was answered 501 must not cut the next download short.
+func TestRefusedRangeIsNoRange(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.add("alice", -1, nil)
+	p := h.login("alice")
+	p.store(226, "STOR f", []byte("content"))
+	for _, bad := range []string{"5 1", "0 9223372036854775807", "x y"} {
+		p.cmd(501, "RANG "+bad)
+		same(t, bad, p.fetch("RETR f"), []byte("content"))
+		p.cmd(501, "RANG "+bad)
+		p.store(226, "STOR f", []byte("content"))
+	}
+}
