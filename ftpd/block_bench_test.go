@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -71,9 +72,8 @@ func BenchmarkBlockMode(b *testing.B) {
 						h.mkdir("alice", fmt.Sprintf("d%d", i+1))
 						b.StartTimer()
 					}
-					sent := make(chan struct{})
-					go func() {
-						defer close(sent)
+					var moved sync.WaitGroup
+					moved.Go(func() {
 						io.WriteString(p.nc, commands)
 						if verb == "STOR" {
 							for range smallFiles {
@@ -81,9 +81,9 @@ func BenchmarkBlockMode(b *testing.B) {
 							}
 							bp.flush()
 						}
-					}()
+					})
 					if verb == "RETR" {
-						go func() {
+						moved.Go(func() {
 							buf := make([]byte, 64<<10)
 							for range smallFiles {
 								bp.in.Next()
@@ -93,10 +93,10 @@ func BenchmarkBlockMode(b *testing.B) {
 									}
 								}
 							}
-						}()
+						})
 					}
 					bp.replies(smallFiles)
-					<-sent
+					moved.Wait()
 				}
 				b.ReportMetric(float64(smallFiles)*float64(b.N)/b.Elapsed().Seconds(), "files/s")
 			})
