@@ -10,10 +10,9 @@ import (
 	"sampan/files"
 )
 
-// Bounds of a listing with -R, which somebody could else make endless, or hold much memory with. One that would pass them
+// Bounds of a listing with -R, with limits.below, which somebody could else make endless, or hold much memory with. One that would pass them
 // fails as a whole: a client that mirrors must not take a part of a tree for all of it.
 const (
-	belowEntries = 100_000
 	belowDepth   = 64
 	belowPending = 2 << 20 // bytes of names of directories that are still to be listed
 )
@@ -38,7 +37,7 @@ func (b *branch) loops() bool {
 // below yields what is in the directory top and in those below it, one directory after the other.
 func (c *conn) below(top files.Info) iter.Seq2[files.Info, error] {
 	return func(yield func(files.Info, error) bool) {
-		left, pending := belowEntries, 0
+		left, pending := c.srv.limits.below, 0
 		next := []*branch{{path: top.Path, tag: top.Tag}}
 		for len(next) > 0 {
 			if c.ctx.Err() != nil {
@@ -54,7 +53,7 @@ func (c *conn) below(top files.Info) iter.Seq2[files.Info, error] {
 					break
 				}
 				if left--; left < 0 {
-					err = refuse(550, "There are more than %d entries: list directories one by one", belowEntries)
+					err = refuse(550, "There are more than %d entries: list directories one by one", c.srv.limits.below)
 				}
 				if err == nil && i.Mode.IsDir() {
 					child := &branch{i.Path, i.Tag, b}

@@ -35,6 +35,7 @@ type limits struct {
 	handshake time.Duration
 	write     time.Duration // for the client to take a reply
 	linger    time.Duration // for the client to read the last reply
+	below     int           // entries of a listing with -R
 }
 
 // Server serves any number of listeners.
@@ -73,6 +74,7 @@ func New(c Config) *Server {
 		limits: limits{
 			idle: 5 * time.Minute, login: 2 * time.Minute, connect: 10 * time.Second,
 			handshake: 10 * time.Second, write: 30 * time.Second, linger: time.Second,
+			below: 100_000,
 		},
 		commands:  commands(),
 		site:      siteCommands(),

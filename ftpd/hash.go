@@ -3,6 +3,7 @@ package ftpd
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"sampan/fault"
@@ -17,7 +18,9 @@ const sha256Name = "SHA-256"
 
 // hashFeature lists them as FEAT does, with a star behind the one that is chosen (draft-bryan-ftpext-hash section 3.2).
 func hashFeature(chosen string) string {
-	return strings.Replace(strings.Join(hashNames, ";")+";", chosen+";", chosen+"*;", 1)
+	names := slices.Clone(hashNames)
+	names[slices.Index(names, chosen)] += "*"
+	return strings.Join(names, ";")
 }
 
 // optsHash chooses the algorithm of HASH, or tells which one is chosen (draft-bryan-ftpext-hash section 3.3).

@@ -24,8 +24,8 @@ func siteCommands() []command {
 		{"COPY", (*conn).siteCopy, login | moves, "<from> <to>", "SITE COPY", habit},
 		{"CPFR", (*conn).siteCopyFrom, login, "<path>", "", habit},
 		{"CPTO", (*conn).siteCopyTo, login | moves, "<path>", "", habit},
-		{"WHO", (*conn).siteWho, login, "", "", doc},
-		{"KICK", (*conn).siteKick, login, "<session> | <account>", "", doc},
+		{"WHO", (*conn).siteWho, login | operator, "", "", "docs/ftp.md"},
+		{"KICK", (*conn).siteKick, login | operator, "<session> | <account>", "", "docs/ftp.md"},
 		{"HELP", (*conn).siteHelp, 0, "", "", "RFC 959 4.1.3"},
 	}
 }

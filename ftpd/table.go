@@ -25,6 +25,7 @@ const (
 	login     need = 1 << iota // somebody is logged in, else 530
 	asker                      // only in a session for asking for an account, else 530
 	secure                     // after AUTH TLS, else 503
+	operator                   // only operators, else 550: Session.Operate sees to it
 	moves                      // runs on its own goroutine, and ABOR can end it
 	during                     // is answered while another one moves, when it has no argument
 	uploads                    // in block mode a file follows, also where the command is refused
@@ -220,10 +221,15 @@ func tableHelp(title string, table []command) []string {
 	return lines
 }
 
+// chosen puts into a feat column what the session chose.
+func (c *conn) chosen() *strings.Replacer {
+	return strings.NewReplacer(factsHere, c.facts.Feature(), hashesHere, hashFeature(c.algo), languagesHere, langFeature(c.lang))
+}
+
 // feat lists what is offered beyond RFC 959 (RFC 2389 section 3).
 func (c *conn) feat(string) error {
 	lines := []string{"Features:"}
-	chosen := strings.NewReplacer(factsHere, c.facts.Feature(), hashesHere, hashFeature(c.algo), languagesHere, langFeature(c.lang))
+	chosen := c.chosen()
 	for _, row := range c.srv.commands {
 		if row.feat != "" {
 			lines = append(lines, chosen.Replace(row.feat))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"iter"
+	"math"
 	"time"
 
 	"sampan/account"
@@ -189,8 +190,17 @@ func (s *Session) Rename(from, to files.Path, replace bool) error {
 	return err
 }
 
-// Set changes the mode or the time of p.
+// What systems keep of a time, in nanoseconds.
+var (
+	firstTime = time.Unix(0, math.MinInt64)
+	lastTime  = time.Unix(0, math.MaxInt64)
+)
+
+// Set changes the mode or the time of p. A time that no system keeps (before 1678, after 2262) is Unsupported.
 func (s *Session) Set(p files.Path, a files.Attr) error {
+	if t := a.ModTime; t != nil && (t.Before(firstTime) || t.After(lastTime)) {
+		return fault.New(fault.Unsupported, "the year %d cannot be kept", t.Year())
+	}
 	var need account.Perm
 	if a.Mode != nil {
 		need |= account.Chmod

@@ -97,7 +97,6 @@ var zhFtpd = map[string]string{
 	"RANG is for HASH and RETR; REST says where an upload begins": "RANG 用于 HASH 和 RETR；上传的起点由 REST 指定",
 	"Names are UTF-8":                                             "名称使用 UTF-8",
 	"The charset of names will be found out":                      "名称的字符集将自动识别",
-	"SHA-256 is the only one that there is here":                  "这里只有 SHA-256",
 	"There are options for UTF8, MLST, HASH and PIPELINE only":    "只有 UTF8、MLST、HASH 和 PIPELINE 有选项",
 
 	"%s is the working directory": "%s 是工作目录",
@@ -156,5 +155,6 @@ var zhFtpd = map[string]string{
 	"%s: no such session or account is there":                                       "%s：没有这样的会话或账户",
 
 	"%s: cannot be copied onto itself": "%s：不能复制到自身",
+	"the year %d cannot be kept":       "无法保存年份 %d",
 	"only operators may do this":       "只有操作员可以这样做",
 }
