@@ -31,13 +31,16 @@ type Account struct {
 	LastSeen time.Time // last log-in, zero if never
 }
 
-// May returns what a may do at p: what the longest Under that holds p says, nothing where none does.
+// May returns what a may do at p: what the longest Under that holds p says, nothing where none does. It is the same for
+// all spellings of p in Unicode, as a Store finds a name by any of them.
 func (a Account) May(p files.Path) Perm {
+	p = p.NFC()
 	var may Perm
 	longest := -1
 	for _, g := range a.Grants {
-		if n := len(g.Under.Rel()); g.Under.Holds(p) {
-			if g.Under.IsRoot() {
+		under := g.Under.NFC()
+		if n := len(under.Rel()); under.Holds(p) {
+			if under.IsRoot() {
 				n = 0
 			}
 			if n > longest {

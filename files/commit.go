@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/text/unicode/norm"
+
 	"sampan/fault"
 )
 
@@ -108,8 +110,9 @@ func (b *batch) dir(p Path) (*dir, error) {
 	return d, err
 }
 
-// at names a place for change.places.
+// at names a place for change.places. Twins have one place.
 func (d *dir) at(name string) place {
+	name = norm.NFC.String(name)
 	if d.id == (nodeID{}) {
 		return place{path: d.path, name: name}
 	}

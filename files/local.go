@@ -41,12 +41,15 @@ func (n node) info(p Path) Info {
 	return i
 }
 
-// begin enters the home; the operation ends with home.leave.
-func (l *Local) begin(ctx context.Context, p Path) error {
+// begin enters the home, and returns p as the home has it; the operation ends with home.leave.
+func (l *Local) begin(ctx context.Context, p Path) (Path, error) {
 	if ctx.Err() != nil {
-		return classify(context.Cause(ctx), p)
+		return p, classify(context.Cause(ctx), p)
 	}
-	return l.home.enter()
+	if err := l.home.enter(); err != nil {
+		return p, err
+	}
+	return l.spelled(p), nil
 }
 
 // partOf returns the size of the asker's part of p, -1 if none.
@@ -94,7 +97,8 @@ func (h *Home) look(p Path) (node, error) {
 
 // Stat implements Store.
 func (l *Local) Stat(ctx context.Context, p Path) (Info, error) {
-	if err := l.begin(ctx, p); err != nil {
+	p, err := l.begin(ctx, p)
+	if err != nil {
 		return Info{}, err
 	}
 	defer l.home.leave()
@@ -115,7 +119,8 @@ func (l *Local) Stat(ctx context.Context, p Path) (Info, error) {
 // List implements Store. It holds one batch of entries at a time.
 func (l *Local) List(ctx context.Context, p Path) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
-		if err := l.begin(ctx, p); err != nil {
+		p, err := l.begin(ctx, p)
+		if err != nil {
 			yield(Info{}, err)
 			return
 		}
@@ -167,7 +172,8 @@ func (l *Local) entry(d *dir, e fs.DirEntry) (Info, bool) {
 
 // Open implements Store; the reader is an *os.File.
 func (l *Local) Open(ctx context.Context, p Path, off int64) (io.ReadCloser, Info, error) {
-	if err := l.begin(ctx, p); err != nil {
+	p, err := l.begin(ctx, p)
+	if err != nil {
 		return nil, Info{}, err
 	}
 	defer l.home.leave()
@@ -208,7 +214,8 @@ func (l *Local) Create(ctx context.Context, p Path, w Want) (Upload, error) {
 	if err := p.CheckNew(); err != nil {
 		return nil, err
 	}
-	if err := l.begin(ctx, p); err != nil {
+	p, err := l.begin(ctx, p)
+	if err != nil {
 		return nil, err
 	}
 	defer l.home.leave()
@@ -348,7 +355,8 @@ func (l *Local) copyHead(ctx context.Context, u *upload, p Path, n int64) error 
 
 // Set implements Store.
 func (l *Local) Set(ctx context.Context, p Path, a Attr) error {
-	if err := l.begin(ctx, p); err != nil {
+	p, err := l.begin(ctx, p)
+	if err != nil {
 		return err
 	}
 	defer l.home.leave()

@@ -100,6 +100,7 @@ func (m *Mem) info(p Path, n *memNode) Info {
 func (m *Mem) Stat(ctx context.Context, p Path) (Info, error) {
 	m.tree.mu.Lock()
 	defer m.tree.mu.Unlock()
+	p = m.spelled(p)
 	n, err := m.tree.get(p)
 	if err == nil {
 		return m.info(p, n), nil
@@ -115,6 +116,7 @@ func (m *Mem) Stat(ctx context.Context, p Path) (Info, error) {
 func (m *Mem) List(ctx context.Context, p Path) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
 		m.tree.mu.Lock()
+		p := m.spelled(p)
 		err := m.tree.isDir(p)
 		var found []Info
 		for q, n := range m.tree.nodes {
@@ -143,6 +145,7 @@ func (m *Mem) List(ctx context.Context, p Path) iter.Seq2[Info, error] {
 func (m *Mem) Open(ctx context.Context, p Path, off int64) (io.ReadCloser, Info, error) {
 	m.tree.mu.Lock()
 	defer m.tree.mu.Unlock()
+	p = m.spelled(p)
 	n, err := m.tree.file(p)
 	if err != nil {
 		return nil, Info{}, err
@@ -180,6 +183,7 @@ func (m *Mem) Mkdir(ctx context.Context, p Path) error {
 	t := m.tree
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	p = m.spelled(p)
 	if err := t.isDir(p.Dir()); err != nil {
 		return err
 	}
@@ -203,6 +207,7 @@ func (m *Mem) Remove(ctx context.Context, p Path) error {
 	t := m.tree
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	p = m.spelled(p)
 	n, err := t.get(p)
 	if err != nil {
 		k := owned{m.owner, p}
@@ -246,12 +251,15 @@ func (m *Mem) Rename(ctx context.Context, from, to Path, replace bool) error {
 	if err := to.CheckNew(); err != nil {
 		return err
 	}
-	if from != to && from.Holds(to) {
-		return fault.New(fault.BadName, "%s: cannot be moved into itself", from)
-	}
 	t := m.tree
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	asked := from
+	from = m.spelled(from)
+	to = to.target(asked, from, m.spelled)
+	if from != to && from.Holds(to) {
+		return fault.New(fault.BadName, "%s: cannot be moved into itself", from)
+	}
 	n, err := t.get(from)
 	if err != nil || from == to {
 		return err
@@ -309,7 +317,7 @@ func (t *memTree) move(from, to Path, isDir bool) {
 func (m *Mem) Set(ctx context.Context, p Path, a Attr) error {
 	m.tree.mu.Lock()
 	defer m.tree.mu.Unlock()
-	n, err := m.tree.get(p)
+	n, err := m.tree.get(m.spelled(p))
 	if err == nil {
 		err = a.check(p)
 	}
@@ -351,7 +359,7 @@ func (m *Mem) Sum(ctx context.Context, p Path, algo string, off, n int64) ([]byt
 func (m *Mem) Part(ctx context.Context, p Path) (PartInfo, error) {
 	m.tree.mu.Lock()
 	defer m.tree.mu.Unlock()
-	part := m.tree.parts[owned{m.owner, p}]
+	part := m.tree.parts[owned{m.owner, m.spelled(p)}]
 	if part == nil {
 		return PartInfo{}, noPart(p)
 	}
@@ -367,7 +375,7 @@ func (m *Mem) Part(ctx context.Context, p Path) (PartInfo, error) {
 func (m *Mem) DropPart(ctx context.Context, p Path) error {
 	m.tree.mu.Lock()
 	defer m.tree.mu.Unlock()
-	k := owned{m.owner, p}
+	k := owned{m.owner, m.spelled(p)}
 	if m.tree.parts[k] == nil {
 		return noPart(p)
 	}
@@ -398,6 +406,7 @@ func (m *Mem) Create(ctx context.Context, p Path, w Want) (Upload, error) {
 	t := m.tree
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	p = m.spelled(p)
 	if err := m.mayCreate(p, w); err != nil {
 		return nil, err
 	}
@@ -602,7 +611,7 @@ func (u *memUpload) Commit(ctx context.Context, sure func() error) (Info, error)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p = u.path
+	p = u.path.spelled(t.has) // a twin may have come meanwhile
 	if err := t.isDir(p.Dir()); err != nil {
 		return Info{}, err
 	}
@@ -621,7 +630,7 @@ func (u *memUpload) Commit(ctx context.Context, sure func() error) (Info, error)
 		t.used -= int64(len(old.data))
 	}
 	u.end()
-	t.dropParts(func(q Path) bool { return q == p })
+	t.dropParts(func(q Path) bool { return q == p || q == u.path })
 	t.nodes[p] = t.node(mode, u.data)
 	return u.m.info(p, t.nodes[p]), nil
 }

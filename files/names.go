@@ -15,21 +15,24 @@ func (l *Local) Mkdir(ctx context.Context, p Path) error {
 	if err := p.CheckNew(); err != nil {
 		return err
 	}
-	if err := l.begin(ctx, p); err != nil {
+	p, err := l.begin(ctx, p)
+	if err != nil {
 		return err
 	}
 	defer l.home.leave()
 	var d *dir
+	var name string
 	c := &change{names: []Path{p}}
 	c.plan = func(b *batch) (err error) {
 		if d, err = b.dir(p.Dir()); err != nil {
 			return err
 		}
-		c.places, c.dirs = []place{d.at(p.Base())}, []*dir{d}
+		name = d.spelling(p.Base())
+		c.places, c.dirs = []place{d.at(name)}, []*dir{d}
 		return nil
 	}
 	c.do = func() error {
-		return l.home.stepped("mkdir", true, func() error { return d.mkdir(p.Base()) })
+		return l.home.stepped("mkdir", true, func() error { return d.mkdir(name) })
 	}
 	return classify(l.home.change(c), p)
 }
@@ -39,12 +42,13 @@ func (l *Local) Remove(ctx context.Context, p Path) error {
 	if p.IsRoot() {
 		return fault.New(fault.BadName, "the root cannot be removed")
 	}
-	if err := l.begin(ctx, p); err != nil {
+	p, err := l.begin(ctx, p)
+	if err != nil {
 		return err
 	}
 	defer l.home.leave()
 	c := l.removal(p)
-	err := l.home.change(c)
+	err = l.home.change(c)
 	if fault.KindOf(err) != fault.NotExist || err == nil {
 		return classify(err, p)
 	}
@@ -93,13 +97,16 @@ func (l *Local) Rename(ctx context.Context, from, to Path, replace bool) error {
 	if err := to.CheckNew(); err != nil {
 		return err
 	}
-	if from != to && from.Holds(to) {
-		return fault.New(fault.BadName, "%s: cannot be moved into itself", from)
-	}
-	if err := l.begin(ctx, from); err != nil {
+	asked := from
+	from, err := l.begin(ctx, from)
+	if err != nil {
 		return err
 	}
 	defer l.home.leave()
+	to = to.target(asked, from, l.spelled)
+	if from != to && from.Holds(to) {
+		return fault.New(fault.BadName, "%s: cannot be moved into itself", from)
+	}
 	return classify(l.home.change(l.renaming(from, to, replace)), from)
 }
 
@@ -124,6 +131,10 @@ func (l *Local) renaming(from, to Path, replace bool) *change {
 		}
 		if b, err = batch.dir(to.Dir()); err != nil {
 			return err
+		}
+		if twin := to.Dir().below(b.spelling(to.Base())); twin != from {
+			to = twin
+			c.names[1] = to
 		}
 		old, err := b.lstat(to.Base())
 		if vacant = missing(err); err != nil && !vacant {

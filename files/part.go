@@ -205,7 +205,8 @@ func (h *Home) resume(k owned, size int64) (*entry, *os.File, error) {
 
 // Part describes the asker's part of p; NotExist if there is none.
 func (l *Local) Part(ctx context.Context, p Path) (PartInfo, error) {
-	if err := l.begin(ctx, p); err != nil {
+	p, err := l.begin(ctx, p)
+	if err != nil {
 		return PartInfo{}, err
 	}
 	f, info, err := l.openPart(p)
@@ -233,7 +234,8 @@ func (l *Local) openPart(p Path) (*os.File, PartInfo, error) {
 
 // DropPart removes it; NotExist if there is none.
 func (l *Local) DropPart(ctx context.Context, p Path) error {
-	if err := l.begin(ctx, p); err != nil {
+	p, err := l.begin(ctx, p)
+	if err != nil {
 		return err
 	}
 	defer l.home.leave()

@@ -137,7 +137,8 @@ func (s *sums) moved(before, after node) {
 
 // Sum implements Summer.
 func (l *Local) Sum(ctx context.Context, p Path, algo string, off, n int64) ([]byte, error) {
-	if err := l.begin(ctx, p); err != nil {
+	p, err := l.begin(ctx, p)
+	if err != nil {
 		return nil, err
 	}
 	f, _, err := l.openFile(p)

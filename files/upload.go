@@ -397,6 +397,8 @@ func (u *upload) publish() *change {
 		if to, err = b.dir(p.Dir()); err != nil {
 			return err
 		}
+		p = p.Dir().below(to.spelling(p.Base())) // its twin may have come meanwhile
+		c.names[0] = p
 		if err := u.fresh(p); err != nil {
 			return err
 		}
@@ -430,7 +432,7 @@ func (u *upload) publish() *change {
 		if h.fresh[e.path] == e {
 			delete(h.fresh, e.path)
 		}
-		return h.parts.takeAt(c.names[0])
+		return append(h.parts.takeAt(c.names[0]), h.parts.takeAt(e.path)...)
 	}
 	return c
 }

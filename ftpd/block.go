@@ -208,7 +208,7 @@ func (c *conn) receiveBlocks(t *session.Transfer, opening string) error {
 	}
 	l.begun, l.got, l.from = true, 0, t.Info().Size
 	if _, err = t.ReadFrom(l); err == nil {
-		a := &arrived{t: t, path: t.Info().Path}
+		a := &arrived{t: t, path: t.Info().Path.NFC()}
 		if strings.HasPrefix(opening, uniqueName) {
 			a.said = opening
 		}
@@ -467,5 +467,5 @@ func (c *conn) about(row *command, arg string) (p files.Path, named bool) {
 		_, arg, _ = strings.Cut(arg, " ")
 	}
 	p, err := c.at(arg)
-	return p, err == nil
+	return p.NFC(), err == nil
 }

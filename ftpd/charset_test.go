@@ -11,6 +11,9 @@ import (
 	"golang.org/x/text/encoding/japanese"
 	"golang.org/x/text/encoding/korean"
 	"golang.org/x/text/encoding/traditionalchinese"
+
+	"sampan/account"
+	"sampan/files"
 )
 
 // TestExplorerGBK plays what a file manager of Chinese Windows sends that knows no UTF-8, byte for byte.
@@ -213,5 +216,45 @@ func TestWhoMayBeHeardInGBK(t *testing.T) {
 	p.cmd(257, "MKD \xcd\xbc\xc6\xac")
 	if got := names(t, h.home("张三")); got != "图片" {
 		t.Errorf("on the disk there is %q", got)
+	}
+}
+
+// TestTwins: a name is found however its accents are written, and no grant is passed by writing them in another way.
+func TestTwins(t *testing.T) {
+	t.Parallel()
+	const nfc, nfd = "Am\u00e9lie", "Ame\u0301lie"
+	under := func(name string) files.Path {
+		p, err := files.Parse(files.Root, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	for _, c := range []struct{ made, asked string }{{nfc, nfd}, {nfd, nfc}} {
+		for _, granted := range []string{nfc, nfd} {
+			h := newHouse(t)
+			h.add("alice", -1, []account.Grant{{May: account.Full}, {Under: under(granted + "/secret"), May: account.List}})
+			h.put("alice", c.made+"/plain", []byte("x"))
+			h.put("alice", c.made+"/secret/plain", []byte("x"))
+			p := h.login("alice")
+			p.cmd(250, "CWD "+c.asked)
+			same(t, "by its twin", p.fetch("RETR plain"), []byte("x"))
+			p.store(226, "STOR "+c.made, []byte("1"))
+			p.store(226, "STOR /"+c.asked+"/"+c.asked, []byte("2"))
+			same(t, "replaced", h.read("alice", c.made+"/"+c.made), []byte("2"))
+			for _, name := range []string{c.made, c.asked} {
+				p.refused(550, "RETR /"+name+"/secret/plain")
+				p.refused(550, "STOR /"+name+"/secret/new")
+				p.cmd(550, "DELE /"+name+"/secret/plain")
+				p.cmd(550, "RNFR /"+name+"/secret/plain")
+				p.cmd(350, "RNFR /"+name)
+				p.cmd(550, "RNTO /elsewhere") // what is granted below would be lost
+			}
+			if got, want := names(t, h.home("alice")), strings.Join([]string{
+				c.made, c.made + "/" + c.made, c.made + "/plain", c.made + "/secret", c.made + "/secret/plain",
+			}, ", "); got != want {
+				t.Errorf("on the disk there is %q, want %q", got, want)
+			}
+		}
 	}
 }

@@ -22,7 +22,7 @@ type target struct {
 	path          files.Path
 }
 
-func (v visit) target(p files.Path) target { return target{v.acct.Home, v.acct.Name, p} }
+func (v visit) target(p files.Path) target { return target{v.acct.Home, v.acct.Name, p.NFC()} }
 
 // enlist puts t in the live list. If the session ended meanwhile t is closed and refused.
 func (h *Hub) enlist(t *Transfer) (*Transfer, error) {

@@ -46,7 +46,7 @@ type Maker = func(t *testing.T) Rig
 // Run holds the kind of Store that mk makes against the contracts of package files.
 func Run(t *testing.T, mk Maker) {
 	can := mk(t).Can
-	for _, c := range slices.Concat(basicCases, nameCases, partCases, extraCases) {
+	for _, c := range slices.Concat(basicCases, nameCases, twinCases, partCases, extraCases) {
 		if can&c.needs != c.needs {
 			continue
 		}
@@ -194,7 +194,7 @@ func (s *suite) list(name string) map[string]files.Info {
 		if _, twice := found[i.Path.Base()]; twice {
 			s.Fatalf("List %s: %s comes twice", name, i.Path)
 		}
-		if i.Path.Dir() != s.path(name) {
+		if i.Path.Dir().NFC() != s.path(name).NFC() {
 			s.Fatalf("List %s: %s does not lie there", name, i.Path)
 		}
 		found[i.Path.Base()] = i
