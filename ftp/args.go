@@ -93,7 +93,7 @@ func ParseFactChange(arg string) (c FactChange, path, unknown string, ok bool) {
 	for fact := range strings.SplitSeq(strings.TrimSuffix(facts, ";"), ";") {
 		key, value, found := strings.Cut(fact, "=")
 		switch {
-		case !found:
+		case !found || key == "":
 			return FactChange{}, "", "", false
 		case strings.EqualFold(key, "modify"):
 			t, ok := ParseTime(value)
