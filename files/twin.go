@@ -8,21 +8,19 @@ import (
 
 // Names that look alike may be different bytes: "é" is one character in NFC, as most systems write it, and two in NFD,
 // as some do. Two such names are twins. A Store keeps a name as it was made; it is found by its twin where nothing has
-// exactly the name that is asked for, and no name is made beside its twin. What is neither in NFC nor in NFD is found
-// by its own bytes only, so that no directory has to be read.
+// exactly the name that is asked for, and no name is made beside its twin. What is neither in NFC nor in NFD has no twin:
+// so no directory has to be read, and variants of a Chinese character, which Unicode has for equal, are kept apart.
 
-// twins returns the other spellings of name, none for ASCII and for most Chinese.
-func twins(name string) []string {
+// twin returns the other spelling of name; name itself if there is none, as for ASCII and most Chinese.
+func twin(name string) string {
 	c, d := norm.NFC.IsNormalString(name), norm.NFD.IsNormalString(name)
 	switch {
-	case c && d:
-		return nil
-	case c:
-		return []string{norm.NFD.String(name)}
-	case d:
-		return []string{norm.NFC.String(name)}
+	case c && !d:
+		return norm.NFD.String(name)
+	case d && !c:
+		return norm.NFC.String(name)
 	}
-	return []string{norm.NFC.String(name), norm.NFD.String(name)}
+	return name
 }
 
 // NFC returns what p has in common with its twins. Permissions hold for all of them.
@@ -30,7 +28,7 @@ func (p Path) NFC() Path { return Path{norm.NFC.String(p.clean)} }
 
 // spelled returns p as the tree has it: each element that is not there, and whose twin is, becomes its twin.
 func (p Path) spelled(there func(Path) bool) Path {
-	if twins(p.clean) == nil || there(p) {
+	if norm.NFD.IsNormalString(p.clean) && norm.NFC.IsNormalString(p.clean) || there(p) {
 		return p
 	}
 	var at Path
@@ -54,14 +52,8 @@ func (p Path) target(asked, from Path, spelled func(Path) Path) Path {
 
 // spelling is spelled for one name in a directory.
 func spelling(name string, there func(string) bool) string {
-	others := twins(name)
-	if others == nil || there(name) {
-		return name
-	}
-	for _, other := range others {
-		if there(other) {
-			return other
-		}
+	if other := twin(name); other != name && !there(name) && there(other) {
+		return other
 	}
 	return name
 }
