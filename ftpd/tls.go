@@ -105,28 +105,77 @@ func (c *conn) startTLS() error {
 // end of the bytes, so an end that was seen means that no close_notify came.
 type beneath struct {
 	net.Conn
-	buf  *[256 << 10]byte
-	in   []byte // of buf, not handed on yet
-	over bool   // the end of the bytes was handed on
+	few  [4 << 10]byte // enough for a handshake, and for what comes while we send
+	much *bulk         // nil until few was filled at once
+	in   []byte        // of few or much, not handed on yet
+	over bool          // the end of the bytes was handed on
+
+	out    *bulk // gathers records while it is there
+	outLen int
+	lost   error // what was gathered could not be sent: nothing may follow it
 }
 
-var beneathBuffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
+// A bulk holds 256 KiB, the most that Pump hands on at once, and the heads and tags of their records.
+type bulk [257 << 10]byte
+
+var bulks = sync.Pool{New: func() any { return new(bulk) }}
 
 func (b *beneath) Read(p []byte) (int, error) {
 	if len(b.in) == 0 {
-		if b.buf == nil {
-			b.buf = beneathBuffers.Get().(*[256 << 10]byte)
+		buf := b.few[:]
+		if b.much != nil {
+			buf = b.much[:]
 		}
-		n, err := b.Conn.Read(b.buf[:])
-		b.in = b.buf[:n]
+		n, err := b.Conn.Read(buf)
+		b.in = buf[:n]
 		if n == 0 {
 			b.over = b.over || errors.Is(err, io.EOF)
 			return 0, err
+		}
+		if n == len(b.few) && b.much == nil { // in stays where it is
+			b.much = bulks.Get().(*bulk)
 		}
 	}
 	n := copy(p, b.in)
 	b.in = b.in[n:]
 	return n, nil
+}
+
+// Write sends, or gathers between gather and flush.
+func (b *beneath) Write(p []byte) (int, error) {
+	switch {
+	case b.lost != nil:
+		return 0, b.lost
+	case b.out == nil:
+		return b.Conn.Write(p)
+	case len(p) > len(b.out)-b.outLen:
+		if err := b.send(); err != nil {
+			return 0, err
+		}
+	}
+	if len(p) > len(b.out) {
+		return b.Conn.Write(p)
+	}
+	b.outLen += copy(b.out[b.outLen:], p)
+	return len(p), nil
+}
+
+func (b *beneath) gather() { b.out = bulks.Get().(*bulk) }
+
+// flush sends what was gathered, and ends gathering.
+func (b *beneath) flush() error {
+	err := b.send()
+	bulks.Put(b.out)
+	b.out = nil
+	return err
+}
+
+func (b *beneath) send() error {
+	if b.outLen > 0 && b.lost == nil {
+		_, b.lost = b.Conn.Write(b.out[:b.outLen])
+	}
+	b.outLen = 0
+	return b.lost
 }
 
 // A secureData is a TLS data connection.
@@ -149,6 +198,24 @@ func (c *conn) secureDataConn(nc net.Conn) (*secureData, error) {
 	return &secureData{t, b}, nil
 }
 
+// Write sends all of p before it returns, many records at a time. An error says that not all of p was sent; how much
+// was is not known then, so nothing of it counts.
+func (d *secureData) Write(p []byte) (int, error) {
+	const record = 16 << 10 // RFC 8446 section 5.1
+	if len(p) <= record {
+		return d.Conn.Write(p)
+	}
+	d.beneath.gather()
+	_, err := d.Conn.Write(p)
+	if lost := d.beneath.flush(); err == nil {
+		err = lost
+	}
+	if err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
 // truncated reports, after io.EOF, that no close_notify came.
 func (d *secureData) truncated() bool { return d.beneath.over }
 
@@ -156,9 +223,9 @@ func (d *secureData) truncated() bool { return d.beneath.over }
 func (d *secureData) Close() error {
 	d.SetWriteDeadline(time.Now().Add(5 * time.Second))
 	err := d.Conn.Close()
-	if b := d.beneath; b.buf != nil {
-		beneathBuffers.Put(b.buf)
-		b.buf, b.in = nil, nil
+	if b := d.beneath; b.much != nil {
+		bulks.Put(b.much)
+		b.much, b.in = nil, nil
 	}
 	return err
 }

@@ -330,3 +330,73 @@ func TestBeneath(t *testing.T) {
 	}
 	b.SetReadDeadline(time.Now())
 }
+
+// TestGatheredWrites: a large write reaches the connection in one piece and in full; one that could not be sent is an
+// error of that very write, and nothing follows it, not even close_notify.
+func TestGatheredWrites(t *testing.T) {
+	t.Parallel()
+	versions(t, func(t *testing.T, cfg func() *tls.Config) {
+		a, b := net.Pipe()
+		wire := &countedWrites{Conn: b, left: 1 << 20}
+		under := &beneath{Conn: wire}
+		d := &secureData{tls.Server(under, serverTLS(t)), under}
+		client := tls.Client(a, cfg())
+		shaken := make(chan error, 1)
+		go func() { shaken <- client.Handshake() }()
+		if err := d.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-shaken; err != nil {
+			t.Fatal(err)
+		}
+		read := make(chan []byte, 1)
+		go func() {
+			got, err := io.ReadAll(client)
+			if err == nil {
+				t.Error("what was cut ended well")
+			}
+			read <- got
+		}()
+		want := noise(256 << 10)
+		before := wire.calls
+		if n, err := d.Write(want); n != len(want) || err != nil || wire.calls != before+1 {
+			t.Fatal(n, err, wire.calls-before)
+		}
+		if n, err := d.Write(want[:100]); n != 100 || err != nil || wire.calls != before+2 {
+			t.Fatal(n, err, wire.calls-before)
+		}
+		wire.left = 100_000
+		if n, err := d.Write(want); n != 0 || !errors.Is(err, errWireCut) {
+			t.Fatal(n, err)
+		}
+		calls := wire.calls
+		if err := d.CloseWrite(); !errors.Is(err, errWireCut) || wire.calls != calls {
+			t.Fatal(err, wire.calls-calls)
+		}
+		d.Close()
+		got := <-read
+		all := append(append(bytes.Clone(want), want[:100]...), want...)
+		if len(got) < len(want)+100 || !bytes.HasPrefix(all, got) {
+			t.Fatal(len(got))
+		}
+	})
+}
+
+var errWireCut = errors.New("the wire is cut")
+
+// A countedWrites takes left more bytes.
+type countedWrites struct {
+	net.Conn
+	calls, left int
+}
+
+func (c *countedWrites) Write(p []byte) (int, error) {
+	c.calls++
+	if len(p) <= c.left {
+		c.left -= len(p)
+		return c.Conn.Write(p)
+	}
+	n, _ := c.Conn.Write(p[:c.left])
+	c.left -= n
+	return n, errWireCut
+}
