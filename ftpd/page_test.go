@@ -139,6 +139,8 @@ stand in quotes; one that ends in numbers and is there is a path. XSHA is XSHA1.
 and up to 100,000 entries; more than that is 550, and the data connection is cut, so that nobody takes a part for the whole.
 Links that lead back up are listed and not followed. In the last element *, ? and [ ] are a pattern where no such file is
 there.`,
+	"MLST": `and MLSD have no create fact: every upload is a new file on the disk, whose birth says nothing about when the
+name came to be. X.part is how many bytes of an upload of one's own that was cut are kept under the name.`,
 	"MODE":       `B and OPTS PIPELINE are told in PROTOCOL.md.`,
 	"SITE UTIME": `also takes the older form "<path> <access> <change> <creation> UTC", of which the second time is set.`,
 	"SITE COPY": `copies a file on the server, as an upload would: whole or not at all, within the quota. Where the file system can
