@@ -296,7 +296,7 @@ func (r *remote) login(ctx context.Context, c *control) error {
 
 // learn asks what the server can do and where we are.
 func (r *remote) learn(ctx context.Context, c *control) error {
-	replies, err := c.cmds(ctx, true, "FEAT", "TYPE I", "PWD")
+	replies, err := c.cmds(ctx, true, "FEAT", "TYPE I", "OPTS UTF8 ON", "PWD") // older servers want to be asked for UTF-8
 	if err != nil {
 		return err
 	}
@@ -308,13 +308,8 @@ func (r *remote) learn(ctx context.Context, c *control) error {
 	}
 	c.ours = c.feats.Has("SITE", "PART")
 	home := files.Root
-	if text, ok := ftp.UnquotePath(replies[2].Text()); ok && replies[2].Code == 257 {
+	if text, ok := ftp.UnquotePath(replies[3].Text()); ok && replies[3].Code == 257 {
 		if home, err = files.Parse(files.Root, text); err != nil {
-			return err
-		}
-	}
-	if c.feats.Has("UTF8") && !c.ours {
-		if _, err := c.cmd(ctx, "OPTS UTF8 ON"); err != nil { // older servers want to be asked
 			return err
 		}
 	}
