@@ -24,16 +24,19 @@ func control(f *os.File, fn func(fd int) error) error {
 	if err != nil {
 		return err
 	}
-	if cerr := c.Control(func(fd uintptr) {
-		for {
-			if err = fn(int(fd)); err != unix.EINTR {
-				return
-			}
-		}
-	}); cerr != nil {
+	if cerr := c.Control(func(fd uintptr) { err = again(func() error { return fn(int(fd)) }) }); cerr != nil {
 		return cerr
 	}
 	return err
+}
+
+// again calls fn until no signal comes in between.
+func again(fn func() error) error {
+	for {
+		if err := fn(); err != unix.EINTR {
+			return err
+		}
+	}
 }
 
 func statNode(st *unix.Stat_t) node {
@@ -85,6 +88,26 @@ func (d *dir) lstat(name string) (node, error) {
 		return unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW)
 	})
 	return statNode(&st), err
+}
+
+// lstats describes names without following them. What cannot be described, as it went meanwhile, is irregular.
+func (d *dir) lstats(names []string, nodes []node) {
+	err := control(d.f, func(fd int) error {
+		var st unix.Stat_t
+		for i, name := range names {
+			if again(func() error { return unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) }) != nil {
+				nodes[i] = node{mode: fs.ModeIrregular}
+				continue
+			}
+			nodes[i] = statNode(&st)
+		}
+		return nil
+	})
+	if err != nil {
+		for i := range names {
+			nodes[i] = node{mode: fs.ModeIrregular}
+		}
+	}
 }
 
 func (d *dir) unlink(name string, isDir bool) error {

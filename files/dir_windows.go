@@ -56,6 +56,16 @@ func (d *dir) lstat(name string) (node, error) {
 	return infoNode(fi), nil
 }
 
+// lstats describes names without following them. What cannot be described, as it went meanwhile, is irregular.
+func (d *dir) lstats(names []string, nodes []node) {
+	for i, name := range names {
+		var err error
+		if nodes[i], err = d.lstat(name); err != nil {
+			nodes[i] = node{mode: fs.ModeIrregular}
+		}
+	}
+}
+
 func (d *dir) unlink(name string, isDir bool) error { return d.root.Remove(d.rel(name)) }
 
 func (d *dir) mkdir(name string) error { return d.root.Mkdir(d.rel(name), 0o755) }

@@ -2,7 +2,6 @@ package files
 
 import (
 	"context"
-	"io/fs"
 	"log/slog"
 	"os"
 	"strconv"
@@ -237,26 +236,23 @@ func (h *Home) count(ctx context.Context, p Path) (total int64, err error) {
 		return 0, err
 	}
 	defer d.close()
+	nodes := make([]node, 512)
 	for {
-		entries, err := d.f.ReadDir(512)
-		for _, e := range entries {
-			if e.Type() != 0 && e.Type() != fs.ModeDir {
-				continue
-			}
-			n, err := d.lstat(e.Name())
-			switch {
-			case err != nil: // it went meanwhile
+		names, err := d.f.Readdirnames(len(nodes))
+		d.lstats(names, nodes)
+		for i, name := range names {
+			switch n := nodes[i]; {
 			case n.mode.IsRegular():
 				total += n.size
-			case n.mode.IsDir() && !(p.IsRoot() && e.Name() == Hidden) && !h.isOwn(n.id):
-				below, err := h.count(ctx, p.below(e.Name()))
+			case n.mode.IsDir() && !(p.IsRoot() && name == Hidden) && !h.isOwn(n.id):
+				below, err := h.count(ctx, p.below(name))
 				if err != nil && fault.KindOf(err) != fault.NotExist {
 					return 0, err
 				}
 				total += below
 			}
 		}
-		if len(entries) == 0 {
+		if len(names) == 0 {
 			return total, endOfDir(err, p)
 		}
 	}

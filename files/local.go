@@ -131,11 +131,19 @@ func (l *Local) List(ctx context.Context, p Path) iter.Seq2[Info, error] {
 			return
 		}
 		defer d.close()
+		nodes := make([]node, 256)
 		for {
-			entries, err := d.f.ReadDir(256)
-			for _, e := range entries {
-				if i, ok := l.entry(d, e); ok && !yield(i, nil) {
-					return
+			names, err := d.f.Readdirnames(len(nodes))
+			d.lstats(names, nodes)
+			parts := l.hasParts()
+			for n, name := range names {
+				if i, ok := l.entry(d, name, nodes[n]); ok {
+					if parts {
+						i.Part = l.partOf(i.Path)
+					}
+					if !yield(i, nil) {
+						return
+					}
 				}
 			}
 			if err == nil && ctx.Err() != nil {
@@ -151,23 +159,30 @@ func (l *Local) List(ctx context.Context, p Path) iter.Seq2[Info, error] {
 	}
 }
 
-// entry describes one entry of d; false for what is not to be seen: ours, neither file nor directory, a link that
-// leads nowhere or out, a name that no protocol could carry, or what went meanwhile.
-func (l *Local) entry(d *dir, e fs.DirEntry) (Info, bool) {
-	p, err := Parse(d.path, "./"+e.Name())
-	if err != nil {
+// hasParts reports whether partOf can find anything.
+func (l *Local) hasParts() bool {
+	l.home.mu.Lock()
+	defer l.home.mu.Unlock()
+	return len(l.home.parts) > 0
+}
+
+// entry describes one entry of d, but for its part; false for what is not to be seen: ours, neither file nor
+// directory, a link that leads nowhere or out, a name that no protocol could carry, or what went meanwhile.
+func (l *Local) entry(d *dir, name string, n node) (Info, bool) {
+	if !d.path.mayHold(name) {
 		return Info{}, false
 	}
-	n, err := d.lstat(e.Name())
-	if err == nil && n.mode&fs.ModeSymlink != 0 {
-		n, err = l.home.look(p)
+	p := d.path.below(name)
+	if n.mode&fs.ModeSymlink != 0 {
+		var err error
+		if n, err = l.home.look(p); err != nil {
+			return Info{}, false
+		}
 	}
-	if err != nil || !n.mode.IsRegular() && !n.mode.IsDir() || l.home.isOwn(n.id) {
+	if !n.mode.IsRegular() && !n.mode.IsDir() || l.home.isOwn(n.id) {
 		return Info{}, false
 	}
-	i := n.info(p)
-	i.Part = l.partOf(p)
-	return i, true
+	return n.info(p), true
 }
 
 // Open implements Store; the reader is an *os.File.

@@ -15,16 +15,22 @@ const Hidden = ".sampan"
 // was checked: no "..", no NUL, nothing of ours. The zero Path is the root.
 type Path struct{ clean string }
 
+// No name of any protocol holds one of unspeakable, or is longer than maxName bytes.
+const (
+	unspeakable = "\x00\r\n"
+	maxName     = 4096
+)
+
 // Root is the top of a Store.
 var Root Path
 
 // Parse resolves a name as it came over the wire against base. ".." climbs and stops at the root, as in a shell. A
 // name with NUL, CR or LF, or one that leads to our hidden directory, is fault.BadName.
 func Parse(base Path, name string) (Path, error) {
-	if strings.ContainsAny(name, "\x00\r\n") {
+	if strings.ContainsAny(name, unspeakable) {
 		return Path{}, fault.New(fault.BadName, "the name holds a character that no name may have")
 	}
-	if len(name) > 4096 {
+	if len(name) > maxName {
 		return Path{}, fault.New(fault.BadName, "the name is too long")
 	}
 	if !strings.HasPrefix(name, "/") {
@@ -88,6 +94,11 @@ func (p Path) Holds(q Path) bool {
 
 // below returns entry elem of p, as the disk gave it.
 func (p Path) below(elem string) Path { return Path{p.clean + "/" + elem} }
+
+// mayHold reports whether elem, as the disk gave it for an entry of p, is a name that Parse would take.
+func (p Path) mayHold(elem string) bool {
+	return !strings.ContainsAny(elem, unspeakable) && !strings.EqualFold(elem, Hidden) && len(elem) <= maxName
+}
 
 // moved returns where p is after from became to.
 func (p Path) moved(from, to Path) Path {
