@@ -15,6 +15,7 @@ import (
 type Options struct {
 	Plain  bool // clear text is wanted (--plain); never chosen by itself
 	Active bool // PORT/EPRT instead of PASV/EPSV
+	Stream bool // a data connection for each transfer, even where the server offers block mode
 	ASCII  bool // TYPE A: line ends are converted, so nothing is resumed, skipped or proved
 
 	// Pin is "sha256:HEX" of the certificate's public key (SPKI); when set, it alone decides.

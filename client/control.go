@@ -27,6 +27,8 @@ type control struct {
 	ours   bool // the server is Sampan: commands may be pipelined, ALLO is a promise that it holds us to
 	typ    string
 	noEPSV bool
+	mode   string    // "S" or "B", "" if it is not known
+	link   *link     // the data connection of block mode, nil if there is none
 	broken bool      // out of step or gone: never used again
 	idle   time.Time // when it was put back
 }
@@ -194,6 +196,7 @@ func (c *control) quit() {
 		c.conn.Write([]byte("QUIT\r\n"))
 	}
 	c.conn.Close()
+	c.dropLink()
 }
 
 func (c *control) trace(line string) {

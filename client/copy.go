@@ -208,7 +208,7 @@ func (c *copying) move(ctx context.Context, source files.Info, b beginning) erro
 		ours = b.hash.Sum(nil)
 	}
 	c.show(Proving, out.Size(), true)
-	sure := func() error { return c.unchanged(ctx, source, &ours) }
+	sure := func() error { return c.unchanged(ctx, source, &ours, proofOf(in, b.from)) }
 	if u, ok := out.(*upload); ok { // without a look at the result, which is hashed next
 		err = u.publish(ctx, sure)
 	} else {
@@ -217,7 +217,26 @@ func (c *copying) move(ctx context.Context, source files.Info, b beginning) erro
 	if err != nil {
 		return err
 	}
-	return c.settle(ctx, source, ours)
+	return c.settle(ctx, source, ours, proofOf(out, b.from))
+}
+
+// proofOf returns the SHA-256 that the server said with a transfer, if x is one that brings it and all of the file was
+// moved.
+func proofOf(x any, from int64) []byte {
+	if x, ok := x.(prover); ok && from == 0 {
+		if p, ok := x.proof(); ok {
+			return p.Sum[:]
+		}
+	}
+	return nil
+}
+
+// equal compares what came with what the source is said to hold.
+func (c *copying) equal(ours, theirs []byte) error {
+	if bytes.Equal(ours, theirs) {
+		return nil
+	}
+	return fault.New(fault.Mismatch, "%s: what came is not what is there (SHA-256 %x, not %x)", c.r.From.String(), ours, theirs)
 }
 
 // pump copies all of in, hashing what goes by.
@@ -267,8 +286,8 @@ func fill(in io.Reader, buf []byte) (n int, err error) {
 }
 
 // unchanged looks at the source once more, before anything is published: it must be what it was, and what a remote
-// source says of its content must be what came.
-func (c *copying) unchanged(ctx context.Context, source files.Info, ours *[]byte) error {
+// source says of its content must be what came. theirs is what it said already; nil has it asked.
+func (c *copying) unchanged(ctx context.Context, source files.Info, ours *[]byte, theirs []byte) error {
 	now, err := c.src.Stat(ctx, c.r.From)
 	if err != nil {
 		return err
@@ -279,22 +298,24 @@ func (c *copying) unchanged(ctx context.Context, source files.Info, ours *[]byte
 	if c.converts() || onDisk(c.src) {
 		return nil
 	}
-	theirs, err := sum(ctx, c.src, c.r.From, -1)
-	if err != nil || theirs == nil {
-		return err
+	if theirs == nil {
+		if theirs, err = sum(ctx, c.src, c.r.From, -1); err != nil || theirs == nil {
+			return err
+		}
 	}
 	if *ours == nil {
 		*ours = theirs
 	}
-	if !bytes.Equal(*ours, theirs) {
-		return fault.New(fault.Mismatch, "%s: what came is not what is there (SHA-256 %x, not %x)", c.r.From.String(), *ours, theirs)
+	if err := c.equal(*ours, theirs); err != nil {
+		return err
 	}
 	c.r.Verified = true
 	return nil
 }
 
-// settle gives the published file its time and compares it with what was sent.
-func (c *copying) settle(ctx context.Context, source files.Info, ours []byte) error {
+// settle gives the published file its time and compares it with what was sent. theirs is what the server said, when it
+// published the file, that it had received; nil has it asked.
+func (c *copying) settle(ctx context.Context, source files.Info, ours, theirs []byte) error {
 	if !source.ModTime.IsZero() {
 		err := c.dst.Set(ctx, c.r.To, files.Attr{ModTime: &source.ModTime})
 		if k := fault.KindOf(err); err != nil && k != fault.Unsupported && k != fault.Denied && k != fault.Syntax {
@@ -308,9 +329,11 @@ func (c *copying) settle(ctx context.Context, source files.Info, ours []byte) er
 	if onDisk(c.dst) && !onDisk(c.src) {
 		return nil // compared before it was published
 	}
-	theirs, err := sum(ctx, c.dst, c.r.To, -1)
-	if err != nil || theirs == nil {
-		return err
+	if theirs == nil {
+		var err error
+		if theirs, err = sum(ctx, c.dst, c.r.To, -1); err != nil || theirs == nil {
+			return err
+		}
 	}
 	if !bytes.Equal(ours, theirs) {
 		c.r.Verified = false

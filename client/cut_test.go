@@ -216,7 +216,7 @@ func TestCutAndResumed(t *testing.T) {
 }
 
 // TestCutOneByteBeforeTheEnd: the old version stays, nobody reads the part, and one byte is enough to finish.
-func TestCutOneByteBeforeTheEnd(t *testing.T) {
+func TestCutOneByteBeforeTheEnd(t *testing.T) { // in stream mode, where bytes on the wire are those of the file
 	t.Parallel()
 	const size = 200_000
 	content := bytesOf(8, size)
@@ -225,7 +225,7 @@ func TestCutOneByteBeforeTheEnd(t *testing.T) {
 			t.Run(fmt.Sprintf("reset=%v put=%v", reset, put), func(t *testing.T) {
 				t.Parallel()
 				h, w := newWire(t, reset)
-				r := h.dialURL(h.url("ftp", w.address, "alice"), func(o *client.Options) { o.Plain = true })
+				r := h.dialURL(h.url("ftp", w.address, "alice"), func(o *client.Options) { o.Plain, o.Stream = true, true })
 				local := t.TempDir()
 				src, dst := disk(t, local), files.Store(r)
 				dirs := []string{local, h.home("alice")}

@@ -25,15 +25,32 @@ type data struct {
 	wait   time.Duration
 	ended  bool // the last reply was read
 	answer error
+	last   ftp.Reply // that ended the transfer
+
+	link     *link // of block mode: raw and conn are its own
+	reads    bool  // the file was begun to be read
+	sentAll  bool  // the end of the file was sent
+	unlooked int   // bytes sent since the last look at the control connection
 }
 
 // transfer opens a data connection and starts command on it. before are commands that come ahead of it and must
 // succeed (REST). Cancelling ctx ends the transfer.
 func (c *control) transfer(ctx context.Context, before []string, command string) (*data, error) {
-	dial, err := c.rendezvous(ctx, before)
+	mode := "S"
+	if c.ahead() > 0 {
+		mode = "B"
+	}
+	modes := c.setMode(mode)
+	if c.link != nil && modes == nil {
+		return c.linked(ctx, before, command)
+	}
+	c.dropLink()
+	c.mode = ""
+	dial, err := c.rendezvous(ctx, append(modes, before...))
 	if err != nil {
 		return nil, err
 	}
+	c.mode = mode
 	if err := c.send(ctx, command); err != nil {
 		dial.Close()
 		return nil, err
@@ -67,6 +84,12 @@ func (c *control) transfer(ctx context.Context, before []string, command string)
 		return nil, err
 	}
 	d.ended = r.Done() // a server that skips 150
+	if mode == "B" {
+		c.link = newLink(d)
+		d.link = c.link
+		d.begin()
+		return d, nil
+	}
 	d.stop = context.AfterFunc(ctx, func() { d.raw.SetDeadline(longAgo) })
 	return d, nil
 }
@@ -218,6 +241,9 @@ func (d *data) open(v *rendezvous) error {
 
 // Read reads with the time-out of silence.
 func (d *data) Read(p []byte) (int, error) {
+	if d.link != nil {
+		return d.read(p)
+	}
 	d.raw.SetReadDeadline(time.Now().Add(d.wait))
 	if err := d.ctx.Err(); err != nil {
 		return 0, err
@@ -227,6 +253,9 @@ func (d *data) Read(p []byte) (int, error) {
 
 // Write writes with the time-out of silence.
 func (d *data) Write(p []byte) (int, error) {
+	if d.link != nil {
+		return d.write(p)
+	}
 	d.raw.SetWriteDeadline(time.Now().Add(d.wait))
 	if err := d.ctx.Err(); err != nil {
 		return 0, err
@@ -235,8 +264,13 @@ func (d *data) Write(p []byte) (int, error) {
 }
 
 func (d *data) close() {
-	if d.stop != nil {
-		d.stop()
+	stopped := d.stop == nil || d.stop()
+	d.stop = nil
+	if d.link != nil {
+		if d.link == d.c.link && (!stopped || !d.over()) {
+			d.c.dropLink()
+		}
+		return
 	}
 	if d.conn != nil {
 		d.conn.Close()
@@ -257,10 +291,13 @@ func (d *data) finish(ctx context.Context, until time.Duration) error {
 	if !d.ended {
 		d.ended = true
 		r, err := d.c.reply(ctx, until)
+		for err == nil && r.Preliminary() { // 110: a restart marker was seen
+			r, err = d.c.reply(ctx, until)
+		}
 		if err == nil && !r.Done() {
 			err = &refusal{r}
 		}
-		d.answer = err
+		d.last, d.answer = r, err
 	}
 	d.close()
 	return d.answer
@@ -269,6 +306,12 @@ func (d *data) finish(ctx context.Context, until time.Duration) error {
 // sent ends an upload well: close_notify and FIN; then what the server may still send (session tickets) is read, for
 // a close with unread bytes would be a reset and the server could lose what it has not read yet.
 func (d *data) sent(ctx context.Context) error {
+	if d.link != nil {
+		if err := d.endFile(false); err != nil {
+			return d.broke(err)
+		}
+		return d.finish(ctx, longWait)
+	}
 	if t, ok := d.conn.(*tls.Conn); ok {
 		d.raw.SetWriteDeadline(time.Now().Add(d.wait))
 		if err := t.CloseWrite(); err != nil {
@@ -321,6 +364,14 @@ func (d *data) cut(promised bool) {
 	}
 	if d.ended || d.c.broken {
 		d.close()
+		return
+	}
+	if d.link != nil {
+		d.link.ctx = ctx
+		d.endFile(true)
+		if d.finish(ctx, 5*time.Second); ctx.Err() != nil {
+			d.c.broken = true
+		}
 		return
 	}
 	_, private := d.conn.(*tls.Conn)

@@ -176,7 +176,7 @@ func (r *remote) greet(ctx context.Context) (*control, error) {
 		}
 		return nil, fault.Wrap(fault.Unreachable, err, "cannot connect to %s: %s", r.url.Address(), cause(err))
 	}
-	c := &control{remote: r, raw: conn.(*net.TCPConn), conn: conn, in: bufio.NewReaderSize(conn, 4096), typ: "A"}
+	c := &control{remote: r, raw: conn.(*net.TCPConn), conn: conn, in: bufio.NewReaderSize(conn, 4096), typ: "A", mode: "S"}
 	if err := c.private(ctx); err != nil {
 		c.broken = true
 		c.quit()

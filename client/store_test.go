@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"sampan/account"
+	"sampan/client"
 	"sampan/files/filestest"
 )
 
@@ -15,28 +16,33 @@ func TestRemoteIsAStore(t *testing.T) {
 	for _, way := range ways[:2] { // plain and TLS; the others differ in how connections are made
 		t.Run(way.name, func(t *testing.T) {
 			t.Parallel()
-			filestest.Run(t, func(t *testing.T) filestest.Rig {
-				h := newHarbour(t)
-				home := filepath.Join(h.homes, "shared")
-				for _, name := range []string{"bob", "carol"} {
-					_, err := h.book.Add(t.Context(), account.NewAccount{Name: name, Password: password, Home: home})
-					must(t, err)
-				}
-				address := h.ftp
-				if way.scheme == "ftps" {
-					address = h.ftps
-				}
-				return filestest.Rig{
-					Store: h.dialURL(h.url(way.scheme, address, "bob"), way.set),
-					Other: h.dialURL(h.url(way.scheme, address, "carol"), way.set),
-					Dir:   home,
-					Can:   filestest.Kinds | filestest.Parts | filestest.Owners | filestest.Quota | filestest.Sums | filestest.Modes | filestest.Disk,
-					SetQuota: func(n int64) {
-						_, err := h.book.Update(context.Background(), "bob", account.Change{Quota: &n})
-						must(t, err)
-					},
-				}
-			})
+			filestest.Run(t, rig(way.scheme, way.set))
 		})
+	}
+}
+
+// rig makes stores on servers of their own, reached in one way.
+func rig(scheme string, set func(*client.Options)) filestest.Maker {
+	return func(t *testing.T) filestest.Rig {
+		h := newHarbour(t)
+		home := filepath.Join(h.homes, "shared")
+		for _, name := range []string{"bob", "carol"} {
+			_, err := h.book.Add(t.Context(), account.NewAccount{Name: name, Password: password, Home: home})
+			must(t, err)
+		}
+		address := h.ftp
+		if scheme == "ftps" {
+			address = h.ftps
+		}
+		return filestest.Rig{
+			Store: h.dialURL(h.url(scheme, address, "bob"), set),
+			Other: h.dialURL(h.url(scheme, address, "carol"), set),
+			Dir:   home,
+			Can:   filestest.Kinds | filestest.Parts | filestest.Owners | filestest.Quota | filestest.Sums | filestest.Modes | filestest.Disk,
+			SetQuota: func(n int64) {
+				_, err := h.book.Update(context.Background(), "bob", account.Change{Quota: &n})
+				must(t, err)
+			},
+		}
 	}
 }

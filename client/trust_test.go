@@ -172,7 +172,7 @@ func TestDataConnectionsResumeTheControlSession(t *testing.T) {
 			return nil
 		}
 	})
-	r := h.dial("alice")
+	r := h.dial("alice", func(o *client.Options) { o.Stream = true })
 	local := t.TempDir()
 	write(t, filepath.Join(local, "f"), []byte("x"))
 	for range 3 {

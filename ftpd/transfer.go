@@ -98,9 +98,10 @@ func (c *conn) retr(arg string) error {
 	if err := out.finish(); err != nil {
 		return c.brokeOff()
 	}
+	now := t.Now()
 	t.Close()
 	if c.blocks {
-		return c.lines(250, c.link.sent(t.Info()))
+		return c.lines(250, c.link.sent(now))
 	}
 	return c.reply(226, "All is sent")
 }

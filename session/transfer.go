@@ -392,3 +392,14 @@ func CommitAll(ts []*Transfer) []error {
 	}
 	return errs
 }
+
+// Now describes the file of a download as it is at this moment. It has another Tag than Info if the file changed, or was
+// replaced, since it was opened.
+func (t *Transfer) Now() files.Info {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.src == nil || t.ended {
+		return t.info
+	}
+	return files.Opened(t.src, t.info)
+}
