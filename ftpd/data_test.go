@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -294,4 +295,82 @@ func TestIPv6(t *testing.T) {
 		t.Fatalf("%q %v", b, err)
 	}
 	four.want(226)
+}
+
+// TestKeptPort: a session keeps its passive port as long as nothing comes there but what was asked for. A connection too
+// many is never taken for the next transfer's, wherever it came in between, and it makes the port another one.
+func TestKeptPort(t *testing.T) {
+	t.Parallel()
+	everyWay(t, func(t *testing.T, h *house, login func(string) *peer) {
+		h.put("alice", "f", []byte("secret"))
+		p := login("alice")
+		fetch := func(addr string) {
+			t.Helper()
+			nc := p.dialData(addr)
+			p.cmd(150, "RETR f")
+			b, err := io.ReadAll(p.secure(nc))
+			if err != nil || string(b) != "secret" {
+				t.Fatalf("%q %v", b, err)
+			}
+			nc.Close()
+			p.want(226)
+		}
+		stray := func(addr string) (check func()) {
+			nc := p.dialData(addr)
+			return func() {
+				t.Helper()
+				if b, err := io.ReadAll(nc); len(b) > 0 {
+					t.Fatalf("%q %v", b, err)
+				}
+			}
+		}
+		addr := p.epsv()
+		fetch(addr)
+		if p.epsv() != addr && runtime.GOOS != "windows" {
+			t.Fatal("the port was not kept")
+		}
+		fetch(addr)
+		gone := func(what string, check func()) {
+			t.Helper()
+			check()
+			if nc, err := net.Dial("tcp", addr); err == nil {
+				nc.Close()
+				t.Fatal(what + ": the port is still open")
+			}
+			addr = p.epsv()
+			fetch(addr)
+		}
+
+		check := stray(addr) // nothing is agreed
+		next := p.epsv()
+		if next == addr {
+			t.Fatal("a port where a stray waits was given out")
+		}
+		gone("between two transfers", check)
+
+		p.epsv()
+		check = stray(addr)
+		p.epsv()
+		gone("a second EPSV", check)
+
+		p.epsv()
+		check = stray(addr)
+		p.cmd(226, "ABOR")
+		gone("ABOR", check)
+
+		p.epsv()
+		check = stray(addr)
+		p.cmd(550, "RETR nothing")
+		gone("a refused transfer", check)
+
+		p.epsv()
+		nc := p.dialData(addr)
+		check = stray(addr) // behind the right one
+		p.cmd(150, "RETR f")
+		if b, err := io.ReadAll(p.secure(nc)); err != nil || string(b) != "secret" {
+			t.Fatalf("%q %v", b, err)
+		}
+		p.want(226)
+		gone("two connections", check)
+	})
 }
