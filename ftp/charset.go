@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding"
@@ -69,15 +70,18 @@ func (c Charset) writer() encoding.Encoding {
 }
 
 // After returns what is known of the client behind an argument that it sent. What is decided stays: the first argument
-// that is not UTF-8, and is likely text of a legacy charset, decides for that; one that can only be UTF-8 for UTF-8.
+// that is not UTF-8, or none that anybody would write, and is likely text of a legacy charset, decides for that; one that
+// can only be UTF-8 for UTF-8.
 func (c Charset) After(arg string) Charset {
 	switch {
 	case c != Undecided:
 		return c
 	case !utf8.ValidString(arg):
-		return detect(arg)
+		return detect(arg, uncommon)
 	case certainUTF8(arg):
 		return UTF8
+	case doubtfulUTF8(arg):
+		return detect(arg, (standard+frequent)/2)
 	}
 	return Undecided
 }
@@ -85,6 +89,42 @@ func (c Charset) After(arg string) Charset {
 // certainUTF8 tells UTF-8 from what may be a legacy charset too: "模" in GB18030 is "ģ" in UTF-8.
 func certainUTF8(s string) bool {
 	return utf8.ValidString(s) && strings.ContainsFunc(s, func(r rune) bool { return r >= 0x800 })
+}
+
+// doubtfulUTF8 tells what nobody writes in UTF-8: letters of two scripts in one argument, or of no living language. So
+// some frequent words of two-byte charsets look: "图片" in GB18030 is "ͼƬ" in UTF-8, "目录" is "Ŀ¼".
+func doubtfulUTF8(s string) bool {
+	var of *unicode.RangeTable
+	for _, r := range s {
+		if r < 0xc0 || r == '×' || r == '÷' || unicode.Is(unicode.Mn, r) {
+			continue
+		}
+		i := slices.IndexFunc(letters, func(t *unicode.RangeTable) bool { return unicode.Is(t, r) })
+		if i < 0 || of != nil && of != letters[i] {
+			return true
+		}
+		of = letters[i]
+	}
+	return false
+}
+
+// letters below U+0800 that are in use, by script.
+var letters = []*unicode.RangeTable{
+	{R16: []unicode.Range16{ // Latin
+		{0xc0, 0x137, 1},
+		{0x139, 0x13e, 1},
+		{0x141, 0x148, 1},
+		{0x14c, 0x17e, 1},
+		{0x18f, 0x18f, 1},
+		{0x1a0, 0x1a1, 1},
+		{0x1af, 0x1b0, 1},
+		{0x1cd, 0x1dc, 1},
+		{0x218, 0x21b, 1},
+		{0x259, 0x259, 1},
+	}},
+	{R16: []unicode.Range16{{0x386, 0x3ce, 1}}},                    // Greek
+	{R16: []unicode.Range16{{0x400, 0x45f, 1}, {0x490, 0x4e9, 1}}}, // Cyrillic
+	unicode.Armenian, unicode.Hebrew, unicode.Arabic, unicode.Syriac, unicode.Thaana,
 }
 
 // Decode returns an argument of the client as UTF-8. Each element of a path is read by itself; one that the charset
@@ -212,9 +252,10 @@ func isASCII[T string | []byte](s T) bool {
 	return true
 }
 
-// detect finds the legacy charset that s is most likely written in; Undecided if none is likely. Of equals the first wins.
-func detect(s string) Charset {
-	best, most := Undecided, leastLikely
+// detect finds the legacy charset that s is most likely written in; Undecided if none is as likely as least. Of equals the
+// first wins.
+func detect(s string, least float64) Charset {
+	best, most := Undecided, least
 	for _, c := range slices.Backward([]Charset{GB18030, Big5, ShiftJIS, EUCKR}) {
 		if text, ok := c.text(s); ok {
 			if likely := c.likely(s, text); likely >= most {
@@ -225,10 +266,7 @@ func detect(s string) Charset {
 	return best
 }
 
-// leastLikely keeps text of one-byte charsets out ("M\xfcller"), which reads as rare characters.
-const leastLikely = -1.0
-
-// How likely a character is to stand in a name.
+// How likely a character is to stand in a name. Text of one-byte charsets ("M\xfcller") reads as odd ones.
 const (
 	frequent = 4.0  // one of a few hundred that make most of all text
 	standard = 2.0  // of those that the charset's authors put first

@@ -33,7 +33,7 @@ func TestCharsetDetection(t *testing.T) {
 			"中文", "文件", "新建文件夹", "新建 文本文档.txt", "我的图片", "/共享/照片/2023年夏天.jpg", "第一季度财务报表（终稿）.xlsx",
 			"毕业论文", "合同", "简历", "会议纪要", "张三", "李四", "王小明", "软件", "音乐", "电影", "数据备份", "测试.txt", "你好.txt",
 			"使用说明书.doc", "工资条", "發票", "繁體檔案", "璐璐.jpg", "鼎泰", "扫描件", "上海", "北京", "a中", "户口本复印件", "营业执照",
-			"课程表", "幼儿园", "家庭作业", "旅行照片",
+			"课程表", "幼儿园", "图片", "目录", "学习", "系统", "小学", "/图片/小学", "家庭作业", "旅行照片",
 		}},
 		{Big5, traditionalchinese.Big5, []string{
 			"新增資料夾", "我的圖片", "檔案", "中文檔名", "會議記錄.doc", "臺灣", "台北照片", "財務報表", "履歷表", "音樂", "電影", "專案計畫書.pdf",
@@ -64,6 +64,8 @@ func TestCharsetUTF8(t *testing.T) {
 	t.Parallel()
 	for arg, want := range map[string]Charset{
 		"": Undecided, "plain.txt": Undecided, "中文": UTF8, "résumé.doc": Undecided, "한글": UTF8, "日本語": UTF8, "😀": UTF8,
+		"Ωmega é": Undecided, "Łódź, Київ": Undecided, "Ελλάδα/Москва/ÅÄÖ": Undecided, "שלום.txt": Undecided, "مرحبا": Undecided,
+		"Привет": Undecided, "e\u0301a\u0308": Undecided, "½ × 2°": Undecided, "ẞ": UTF8, "Ünïcödé": Undecided, "Şırınga ığüşöç": Undecided,
 		"\xff\xfe": Undecided, "\x80\x81": Undecided,
 	} {
 		if got := Undecided.After(arg); got != want {
