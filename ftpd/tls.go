@@ -60,8 +60,16 @@ func (c *conn) dataTLS() *tls.Config {
 	modern := false
 	cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		modern = slices.Contains(hello.SupportedVersions, tls.VersionTLS13)
-		if modern && !slices.Contains(hello.Extensions, preSharedKey) {
+		resumes := modern && slices.Contains(hello.Extensions, preSharedKey)
+		if modern && !resumes {
 			cfg.SessionTicketsDisabled = true
+		}
+		// The secret that the ticket stands for came from the control connection's key exchange, which is the hybrid one
+		// of ML-KEM where the client knows it, and goes into these keys too (RFC 8446 section 7.1). So a second hybrid
+		// exchange adds no safety against recording now and decrypting later. A fresh handshake makes its own. (A ticket that turns out to be from before a restart gets a
+		// full handshake with X25519; crypto/tls chooses the group before it opens the ticket.)
+		if resumes && cfg.CurvePreferences == nil && slices.Contains(hello.SupportedCurves, tls.X25519) {
+			cfg.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256}
 		}
 		return nil, nil
 	}

@@ -400,3 +400,39 @@ func (c *countedWrites) Write(p []byte) (int, error) {
 	c.left -= n
 	return n, errWireCut
 }
+
+// TestKeyExchange: a fresh handshake on a data connection is hybrid, one that resumes is only where the client knows
+// nothing else.
+func TestKeyExchange(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.add("alice", -1, nil)
+	h.put("alice", "f", []byte("content"))
+	for _, test := range []struct {
+		curves  []tls.CurveID // of the client, nil for all
+		resumes bool
+		want    tls.CurveID
+	}{
+		{nil, true, tls.X25519},
+		{nil, false, tls.X25519MLKEM768},
+		{[]tls.CurveID{tls.X25519MLKEM768}, true, tls.X25519MLKEM768},
+		{[]tls.CurveID{tls.CurveP384}, true, tls.CurveP384},
+	} {
+		cfg := clientTLS(t)
+		cfg.MinVersion, cfg.CurvePreferences = tls.VersionTLS13, test.curves
+		p := h.loginWith("alice", cfg)
+		if !test.resumes {
+			p.cfg = cfg.Clone()
+			p.cfg.ClientSessionCache = nil
+		}
+		nc := p.begin("RETR f").(*tls.Conn)
+		if s := nc.ConnectionState(); s.CurveID != test.want || s.DidResume != test.resumes {
+			t.Errorf("%+v: %v %v", test, s.CurveID, s.DidResume)
+		}
+		if b, err := io.ReadAll(nc); err != nil || string(b) != "content" {
+			t.Errorf("%q %v", b, err)
+		}
+		nc.Close()
+		p.want(226)
+	}
+}
