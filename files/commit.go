@@ -9,8 +9,8 @@ import (
 	"sampan/fault"
 )
 
-// Names change one batch at a time. Whoever has a change puts it into the queue and asks for the lead; who gets it
-// carries out everything that is in the queue by then:
+// Names change one batch at a time. Whoever has a change puts it into the queue; the first of the queue leads, which is
+// to carry out everything that is in it by then:
 //
 //	plan     each change looks at what is there (nobody else changes it meanwhile) and says its intent
 //	journal  all intents in one write and, when strict, one sync
@@ -34,7 +34,9 @@ type change struct {
 
 	err      error
 	happened bool // the names are changed, whatever err says
-	done     bool // it was tried; guarded by Home.leader
+
+	turn chan struct{} // says that it was tried, or that it is to lead
+	done bool          // it was tried
 }
 
 // place is a name in a directory, whichever way leads to it.
@@ -47,6 +49,26 @@ type place struct {
 type queue struct {
 	mu      sync.Mutex
 	waiting []*change
+	led     bool // somebody leads
+}
+
+// join adds c, and reports whether it is to lead.
+func (q *queue) join(c *change) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waiting = append(q.waiting, c)
+	first := !q.led
+	q.led = true
+	return first
+}
+
+// pass gives the lead to the first that waits.
+func (q *queue) pass() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.led = len(q.waiting) > 0; q.led {
+		q.waiting[0].turn <- struct{}{}
+	}
 }
 
 // maxBatch bounds how long the first of a batch waits for the others.
@@ -80,13 +102,21 @@ func touchesAny(c *change, others []*change) bool {
 
 // change carries out c and returns when it is done: durably so, if the home is strict.
 func (h *Home) change(c *change) error {
-	h.queue.mu.Lock()
-	h.queue.waiting = append(h.queue.waiting, c)
-	h.queue.mu.Unlock()
+	c.turn = make(chan struct{}, 1)
+	if !h.queue.join(c) {
+		<-c.turn
+	}
+	if c.done {
+		return c.err
+	}
 	h.leader.Lock()
-	defer h.leader.Unlock()
-	for !c.done {
-		h.lead(h.queue.take())
+	batch := h.queue.take()
+	h.lead(batch) // c is the first of it
+	h.leader.Unlock()
+	h.queue.pass()
+	for _, other := range batch[1:] {
+		other.done = true
+		other.turn <- struct{}{}
 	}
 	return c.err
 }
@@ -138,9 +168,6 @@ func (h *Home) lead(changes []*change) {
 	h.syncDirs(ready)
 	h.note(ready)
 	h.settle(ready)
-	for _, c := range changes {
-		c.done = true
-	}
 	for _, c := range late { // two ways to one name: one after the other
 		h.lead([]*change{c})
 	}
