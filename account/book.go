@@ -40,6 +40,7 @@ type Book struct {
 	dummy    phc
 	verified *verified
 	guard    *guard
+	quotas   quotas
 
 	version atomic.Uint64
 	mu      sync.Mutex

@@ -257,6 +257,36 @@ func TestForeignFilesAreRefused(t *testing.T) {
 	}
 }
 
+// Quota may be remembered, never beyond a change.
+func TestQuotaIsNeverStale(t *testing.T) {
+	t.Parallel()
+	b, dir := newBook(t)
+	ctx := t.Context()
+	home := filepath.Join(dir, "home")
+	quota := int64(1)
+	add(t, b, NewAccount{Name: "one", Home: home, Quota: &quota})
+	for quota = range 20 {
+		if _, err := b.Update(ctx, "one", Change{Quota: &quota}); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if q, err := b.Quota(ctx, home); err != nil || q != quota {
+				t.Fatalf("quota %d, %v; want %d", q, err, quota)
+			}
+		}
+	}
+	b.r.Close()
+	if q, err := b.Quota(ctx, home); err != nil || q != quota {
+		t.Errorf("not remembered: %d, %v", q, err)
+	}
+	if err := b.Remove(ctx, "one"); err != nil {
+		t.Fatal(err)
+	}
+	if q, err := b.Quota(ctx, home); err == nil {
+		t.Errorf("a home that nobody has: quota %d", q)
+	}
+}
+
 func TestHomes(t *testing.T) {
 	t.Parallel()
 	b, dir := newBook(t)

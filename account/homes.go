@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -92,14 +93,48 @@ func (b *Book) settle(ctx context.Context, tx *sql.Tx, folded, dir string, quota
 	return dir, err
 }
 
+// quotas remembers what homes have, as long as nothing in the book changes: each log-in asks.
+type quotas struct {
+	mu   sync.Mutex
+	asOf uint64 // the Book's version
+	m    map[string]int64
+}
+
+func (q *quotas) lookup(home string, version uint64) (int64, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	quota, ok := q.m[home]
+	return quota, ok && q.asOf == version
+}
+
+// add remembers what the book said after it had that version.
+func (q *quotas) add(home string, quota int64, version uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.m == nil || q.asOf < version {
+		q.m, q.asOf = map[string]int64{}, version
+	}
+	if q.asOf == version {
+		q.m[home] = quota
+	}
+}
+
 // Quota returns the quota of a home as it is now, given as Account.Home names it. NotExist if nobody has that home.
 func (b *Book) Quota(ctx context.Context, home string) (int64, error) {
-	var quota int64
+	version := b.Version()
+	quota, ok := b.quotas.lookup(home, version)
+	if ok {
+		return quota, nil
+	}
 	err := b.r.QueryRowContext(ctx, `SELECT quota FROM homes WHERE dir = $1`, home).Scan(&quota)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, fault.New(fault.NotExist, "no account has the home %s", home)
 	}
-	return quota, bookError(err)
+	if err != nil {
+		return 0, bookError(err)
+	}
+	b.quotas.add(home, quota, version)
+	return quota, nil
 }
 
 // amongOthers refuses a dir that holds or lies in somebody else's home; one that is somebody's home is returned as
