@@ -58,11 +58,6 @@ func (h *Home) openDir(p Path) (*dir, error) {
 	return &dir{f: f, root: h.root, path: p, id: n.id}, nil
 }
 
-// open opens name inside d, which is one of our own directories.
-func (d *dir) open(name string, flags int) (*os.File, error) {
-	return d.own.OpenFile(name, flags, 0o644)
-}
-
 // truncate cuts name, in one of our own directories, to n bytes.
 func (d *dir) truncate(name string, n int64) error {
 	f, err := d.open(name, os.O_RDWR)

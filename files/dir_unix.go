@@ -110,6 +110,21 @@ func (d *dir) lstats(names []string, nodes []node) {
 	}
 }
 
+// open opens name, a file, inside d, which is one of our own directories. A link is refused.
+func (d *dir) open(name string, flags int) (f *os.File, err error) {
+	err = control(d.f, func(dir int) error {
+		fd, err := unix.Openat(dir, name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o644)
+		if err == nil {
+			f = os.NewFile(uintptr(fd), name)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, &fs.PathError{Op: "openat", Path: name, Err: err}
+	}
+	return f, nil
+}
+
 func (d *dir) unlink(name string, isDir bool) error {
 	flags := 0
 	if isDir {

@@ -66,6 +66,11 @@ func (d *dir) lstats(names []string, nodes []node) {
 	}
 }
 
+// open opens name inside d, which is one of our own directories.
+func (d *dir) open(name string, flags int) (*os.File, error) {
+	return d.own.OpenFile(name, flags, 0o644)
+}
+
 func (d *dir) unlink(name string, isDir bool) error { return d.root.Remove(d.rel(name)) }
 
 func (d *dir) mkdir(name string) error { return d.root.Mkdir(d.rel(name), 0o755) }
