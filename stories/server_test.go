@@ -9,6 +9,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -118,8 +119,24 @@ func tail(s string, n int) string {
 	return "…" + s[len(s)-n:]
 }
 
+// noteSources looks at the program's sources, so that go test's cache, which does not see through the build of the
+// binary, is good only while they stay as they are.
+var noteSources = sync.OnceFunc(func() {
+	_ = filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil || path == "..":
+		case d.IsDir() && strings.HasPrefix(d.Name(), "."):
+			return fs.SkipDir
+		case strings.HasSuffix(path, ".go"), d.Name() == "go.mod":
+			_, _ = os.Stat(path)
+		}
+		return nil
+	})
+})
+
 // environ is that of every program that a test starts: a home of its own, English, no network settings of ours.
 func environ(home string, more ...string) []string {
+	noteSources()
 	env := []string{"HOME=" + home, "PATH=" + os.Getenv("PATH") + ":/usr/sbin:/sbin", "LC_ALL=C.UTF-8", "TERM=dumb"}
 	return append(env, more...)
 }
