@@ -133,7 +133,7 @@ func (b *batch) dir(p Path) (*dir, error) {
 	if d := b.dirs[p]; d != nil {
 		return d, nil
 	}
-	d, err := b.h.openDir(p)
+	d, err := b.h.parent(p)
 	if err == nil {
 		b.dirs[p] = d
 	}

@@ -16,6 +16,7 @@ type dir struct {
 	own  *os.Root // d itself; only for what is ours
 	path Path
 	id   nodeID
+	lent bool // f is another dir's, which closes it
 }
 
 // nodeID is what the system knows a file by; zero where it cannot be told.
@@ -67,7 +68,18 @@ func (d *dir) truncate(name string, n int64) error {
 	return errors.Join(f.Truncate(n), f.Close())
 }
 
+// parent is openDir for a look at names and their change, not for a listing: the home itself is open already.
+func (h *Home) parent(p Path) (*dir, error) {
+	if p.IsRoot() {
+		return &dir{f: h.top.f, root: h.root, id: h.top.id, lent: true}, nil
+	}
+	return h.openDir(p)
+}
+
 func (d *dir) close() {
+	if d.lent {
+		return
+	}
 	d.f.Close()
 	if d.own != nil {
 		d.own.Close()

@@ -272,7 +272,7 @@ func (l *Local) Create(ctx context.Context, p Path, w Want) (Upload, error) {
 // has no room.
 func (l *Local) mayCreate(p Path, w Want) error {
 	h := l.home
-	d, err := h.openDir(p.Dir())
+	d, err := h.parent(p.Dir())
 	if err != nil {
 		return err
 	}
