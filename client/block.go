@@ -21,6 +21,9 @@ type link struct {
 	conn net.Conn // raw, or TLS over it
 	in   *ftp.BlockReader
 	out  *ftp.BlockWriter
+
+	before func() // of a pipe: called before something is sent
+	moved  func() // of a pipe: something went over the link
 }
 
 func newLink(d *data) *link {
@@ -37,15 +40,26 @@ func (l linkBytes) Read(p []byte) (int, error) {
 	if err := l.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return l.conn.Read(p)
+	n, err := l.conn.Read(p)
+	if l.moved != nil {
+		l.moved()
+	}
+	return n, err
 }
 
 func (l linkBytes) Write(p []byte) (int, error) {
+	if l.before != nil {
+		l.before()
+	}
 	l.raw.SetWriteDeadline(time.Now().Add(l.wait))
 	if err := l.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return l.conn.Write(p)
+	n, err := l.conn.Write(p)
+	if l.moved != nil {
+		l.moved()
+	}
+	return n, err
 }
 
 // interrupted makes what blocks on the link return when ctx is done.
@@ -71,15 +85,25 @@ func (c *control) dropLink() {
 
 // ahead returns how many commands may be on their way to the server in block mode, 0 if it is not to be spoken.
 func (c *control) ahead() int {
-	o := c.remote.options()
-	if o.Stream || o.ASCII || !c.feats.Has("MODE", "B") {
+	if o := c.remote.options(); o.Stream || o.ASCII {
 		return 0
 	}
-	n, err := strconv.Atoi(c.feats["PIPELINE"])
-	if err != nil || n < 1 {
+	return aheadOf(c.feats)
+}
+
+func aheadOf(f ftp.Features) int {
+	n, err := strconv.Atoi(f["PIPELINE"])
+	if err != nil || n < 1 || !f.Has("MODE", "B") {
 		return 0
 	}
 	return min(n, 10_000)
+}
+
+// pipelines reports whether the server offers to pipeline block mode, with windows that are worth it.
+func (r *remote) pipelines() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return aheadOf(r.feats) >= 16
 }
 
 // setMode returns the commands that lead to a mode, none if it is agreed already.

@@ -40,14 +40,11 @@ const longWait = 10 * time.Minute
 func (c *control) send(ctx context.Context, lines ...string) error {
 	var packet strings.Builder
 	for _, line := range lines {
-		if strings.ContainsAny(line, "\x00\r\n") {
-			return fault.New(fault.BadName, "the name holds a character that no name may have")
+		line, err := c.packet(line)
+		if err != nil {
+			return err
 		}
-		c.trace("> " + printable(mask(line)))
-		if c.ours { // RFC 854: IAC is doubled; other servers take the byte of an old charset as it is
-			line = strings.ReplaceAll(line, "\xff", "\xff\xff")
-		}
-		packet.WriteString(line + "\r\n")
+		packet.WriteString(line)
 	}
 	c.conn.SetWriteDeadline(time.Now().Add(c.remote.timeout()))
 	stop := context.AfterFunc(ctx, func() { c.conn.SetWriteDeadline(longAgo) })
@@ -59,6 +56,20 @@ func (c *control) send(ctx context.Context, lines ...string) error {
 		return c.lost(ctx, err)
 	}
 	return nil
+}
+
+// packet returns a command line as it goes over the wire.
+func (c *control) packet(line string) (string, error) {
+	if strings.ContainsAny(line, "\x00\r\n") {
+		return "", fault.New(fault.BadName, "the name holds a character that no name may have")
+	}
+	if t := c.remote.options().Trace; t != nil {
+		t("> " + printable(mask(line)))
+	}
+	if c.ours { // RFC 854: IAC is doubled; other servers take the byte of an old charset as it is
+		line = strings.ReplaceAll(line, "\xff", "\xff\xff")
+	}
+	return line + "\r\n", nil
 }
 
 // longAgo as a deadline ends what blocks.

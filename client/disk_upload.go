@@ -186,7 +186,10 @@ func (u *diskUpload) Commit(ctx context.Context, sure func() error) (files.Info,
 			return files.Info{}, err
 		}
 	}
-	if err := u.publish(); err != nil {
+	if err := u.rename(); err != nil {
+		return files.Info{}, err
+	}
+	if err := syncDir(u.d.root, u.dir()); err != nil {
 		return files.Info{}, local(err, u.path.String())
 	}
 	i, err := u.d.root.Stat(u.name)
@@ -195,6 +198,12 @@ func (u *diskUpload) Commit(ctx context.Context, sure func() error) (files.Info,
 	}
 	return diskInfo(u.path, i, -1), nil
 }
+
+// dir is the directory that holds it, which must be synced when it was renamed.
+func (u *diskUpload) dir() string { return filepath.Dir(u.name) }
+
+// rename gives the part its name.
+func (u *diskUpload) rename() error { return local(u.publish(), u.path.String()) }
 
 // publish renames the part, if it still is the file that was written.
 func (u *diskUpload) publish() error {
@@ -218,7 +227,7 @@ func (u *diskUpload) publish() error {
 	}
 	u.file.Close()
 	u.file = nil
-	return syncDir(u.d.root, filepath.Dir(u.name))
+	return nil
 }
 
 // Close keeps the part; an empty one goes.

@@ -172,8 +172,12 @@ func (c *control) list(ctx context.Context, p files.Path, yield func(files.Info)
 
 // entries reads the listing. odd is the error about the first name that cannot be used.
 func (d *data) entries(p files.Path, parse func(string) (ftp.Entry, bool), yield func(files.Info) bool) (odd error, stopped bool, err error) {
+	return readEntries(d, d.wait, p, parse, yield)
+}
+
+func readEntries(r io.Reader, wait time.Duration, p files.Path, parse func(string) (ftp.Entry, bool), yield func(files.Info) bool) (odd error, stopped bool, err error) {
 	begin, total := time.Now(), 0
-	in := bufio.NewReaderSize(d, 64<<10)
+	in := bufio.NewReaderSize(r, 64<<10)
 	for {
 		line, err := listLine(in)
 		if err != nil && (line == "" || !errors.Is(err, io.EOF)) {
@@ -183,7 +187,7 @@ func (d *data) entries(p files.Path, parse func(string) (ftp.Entry, bool), yield
 			return odd, false, err
 		}
 		total += len(line)
-		slow := time.Since(begin) > 4*d.wait && float64(total) < 16*time.Since(begin).Seconds()
+		slow := time.Since(begin) > 4*wait && float64(total) < 16*time.Since(begin).Seconds()
 		if total > maxListBytes || slow {
 			return odd, false, fault.New(fault.Stopped, "%s: the listing has no end", p.String())
 		}

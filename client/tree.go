@@ -46,6 +46,10 @@ func CopyTree(ctx context.Context, src files.Store, from files.Path, dst files.S
 	case info.Mode.IsDir() && src == dst && from.Holds(to):
 		err = fault.New(fault.BadName, "%s: a directory cannot be copied into itself", from.String())
 	case info.Mode.IsDir():
+		if r := t.canFly(); r != nil {
+			err = t.fly(ctx, r, from, to)
+			break
+		}
 		err = t.dir(ctx, from, to, 0)
 	default:
 		err = t.file(ctx, from, to)
