@@ -53,6 +53,7 @@ func TestPowerCut(t *testing.T) {
 	s.start()
 	s.addUser("alice", "--quota", "1G")
 	fleet := newFleet(t, s, seed, 8, 20<<20)
+	fleet.powerCut = true
 	for range powerCuts {
 		fleet.round(func() {
 			time.Sleep(time.Duration(100+random.IntN(1000)) * time.Millisecond)
@@ -68,7 +69,7 @@ func TestPowerCut(t *testing.T) {
 			break
 		}
 	}
-	t.Logf("%d power cuts, %d acknowledged, %d parts proved", fleet.cuts, fleet.acked, fleet.parts)
+	t.Logf("%d power cuts, %d acknowledged, %d parts proved, %d not", fleet.cuts, fleet.acked, fleet.parts, fleet.unproved)
 	if fleet.acked < fleet.cuts {
 		t.Errorf("only %d commands were acknowledged", fleet.acked)
 	}
