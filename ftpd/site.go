@@ -79,7 +79,7 @@ func (c *conn) sitePart(arg string) error {
 	if err != nil {
 		return err
 	}
-	part, err := c.sess.Part(p)
+	part, err := c.sess.Part(c.ctx, p)
 	if err != nil {
 		return err
 	}

@@ -217,8 +217,9 @@ func (s *Session) Set(p files.Path, a files.Attr) error {
 }
 
 // Part describes the account's own part of p. An upload of p by another session of the account that received nothing
-// for 5 s is parked first (up to 6 s go by until that is known); Busy if that one is alive.
-func (s *Session) Part(p files.Path) (files.PartInfo, error) {
+// for 5 s is parked first (up to 6 s go by until that is known); Busy if that one is alive. It ends early when ctx or
+// the session does: to hash a large part takes its time.
+func (s *Session) Part(ctx context.Context, p files.Path) (files.PartInfo, error) {
 	v, err := s.visit()
 	if err != nil {
 		return files.PartInfo{}, err
@@ -230,7 +231,9 @@ func (s *Session) Part(p files.Path) (files.PartInfo, error) {
 	if s.hub.takeOver(s, v.target(p), true) {
 		return files.PartInfo{}, fault.New(fault.Busy, "%s: another of your sessions is uploading it", p)
 	}
-	return v.store.Part(s.ctx, p)
+	ctx, stop := s.within(ctx)
+	defer stop()
+	return v.store.Part(ctx, p)
 }
 
 // DropPart removes the account's own part of p.
@@ -263,10 +266,19 @@ func (s *Session) Sum(ctx context.Context, p files.Path, algo string, off, n int
 		return nil, err
 	}
 	defer v.done()
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(s.ctx, func() { cancel(s.gone()) })()
+	ctx, stop := s.within(ctx)
+	defer stop()
 	return v.store.Sum(ctx, p, algo, off, n)
+}
+
+// within returns a context that ends with ctx and with the session; stop releases it.
+func (s *Session) within(ctx context.Context) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	forget := context.AfterFunc(s.ctx, func() { cancel(s.gone()) })
+	return ctx, func() {
+		forget()
+		cancel(nil)
+	}
 }
 
 // Get starts a download of n bytes of p from byte off, of all that follows if n is -1. BadOffset beyond the end.

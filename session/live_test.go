@@ -66,7 +66,7 @@ func TestTakeOver(t *testing.T) {
 		u.send(t, "half of it")
 		time.Sleep(3 * time.Second) // silent, but not for long enough: Part waits until it is
 		began := time.Now()
-		part, err := again.Part(a)
+		part, err := again.Part(t.Context(), a)
 		must(t, err)
 		if part.Size != 10 {
 			t.Errorf("part: %+v", part)
@@ -126,7 +126,7 @@ func TestLiveUploadIsNotTakenOver(t *testing.T) {
 				}
 			}
 		}()
-		_, err := again.Part(a)
+		_, err := again.Part(t.Context(), a)
 		wantKind(t, "Part of what is alive", err, fault.Busy)
 		must(t, put(again, a, "the second wins first", whole))
 		if got, _ := get(again, a, 0); got != "the second wins first" {
@@ -155,7 +155,7 @@ func TestOtherAccountIsNotTakenOver(t *testing.T) {
 		u.send(t, "half")
 		time.Sleep(time.Minute)
 		must(t, put(bob, a, "bob's", whole))
-		_, err := bob.Part(a)
+		_, err := bob.Part(t.Context(), a)
 		wantKind(t, "bob's part", err, fault.NotExist)
 		u.to.Close()
 		must(t, <-u.end)
@@ -277,7 +277,7 @@ func TestDrain(t *testing.T) {
 		if got, err := get(s, p(t, "/good"), 0); err != nil || got != "whole" {
 			t.Errorf("the one that finished: %q, %v", got, err)
 		}
-		if part, err := s.Part(p(t, "/bad")); err != nil || part.Size != 4 {
+		if part, err := s.Part(t.Context(), p(t, "/bad")); err != nil || part.Size != 4 {
 			t.Errorf("the one that was cut: %+v, %v", part, err)
 		}
 	})
@@ -305,7 +305,7 @@ func TestEndParks(t *testing.T) {
 	s.End()
 	wantKind(t, "ReadFrom", <-ended, fault.Stopped)
 	again := h.in("alice")
-	if part, err := again.Part(p(t, "/a")); err != nil || part.Size != 10 {
+	if part, err := again.Part(t.Context(), p(t, "/a")); err != nil || part.Size != 10 {
 		t.Errorf("part: %+v, %v", part, err)
 	}
 	if n := len(h.hub.Live()); n != 1 {

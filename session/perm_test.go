@@ -70,7 +70,7 @@ var acts = []act{
 
 // partActs need Write or Append, either of them.
 var partActs = []act{
-	{"part", 0, func(t *testing.T, s *Session) error { _, err := s.Part(p(t, "/cut")); return err }},
+	{"part", 0, func(t *testing.T, s *Session) error { _, err := s.Part(t.Context(), p(t, "/cut")); return err }},
 	{"stat of a part", 0, func(t *testing.T, s *Session) error { _, err := s.Stat(p(t, "/cut")); return err }},
 	{"drop part", 0, func(t *testing.T, s *Session) error { return s.DropPart(p(t, "/cut")) }},
 	{"continue a part", 0, func(t *testing.T, s *Session) error {
@@ -244,7 +244,7 @@ func TestPartsArePrivate(t *testing.T) {
 	t.Parallel()
 	sc := newScene(t)
 	sc.set(t)
-	_, err := sc.alice.Part(p(t, "/cut"))
+	_, err := sc.alice.Part(t.Context(), p(t, "/cut"))
 	wantKind(t, "another's part", err, fault.NotExist)
 	_, err = sc.alice.Stat(p(t, "/cut"))
 	wantKind(t, "Stat of another's part", err, fault.NotExist)

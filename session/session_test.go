@@ -252,15 +252,20 @@ func TestCutUploadIsParkedAndResumed(t *testing.T) {
 	if got, _ := get(s, a, 0); got != "the old one" {
 		t.Errorf("a cut upload shows: %q", got)
 	}
-	part, err := s.Part(a)
+	part, err := s.Part(t.Context(), a)
 	if err != nil || part.Size != 7 {
 		t.Fatalf("part: %+v, %v", part, err)
+	}
+	gone, leave := context.WithCancelCause(context.Background())
+	leave(fault.New(fault.Cut, "nobody waits for it"))
+	if got, err := s.Part(gone, a); fault.KindOf(err) != fault.Cut {
+		t.Errorf("a part that nobody waits for is hashed all the same: %+v, %v", got, err)
 	}
 	must(t, put(s, a, " one", files.Want{From: 7, Part: true, Size: -1}))
 	if got, _ := get(s, a, 0); got != "the new one" {
 		t.Errorf("resumed: %q", got)
 	}
-	_, err = s.Part(a)
+	_, err = s.Part(t.Context(), a)
 	wantKind(t, "the part after the commit", err, fault.NotExist)
 
 	log, err := h.book.Log(context.Background(), account.Filter{Account: "alice"})
@@ -564,7 +569,7 @@ func TestPartsExpireWhenAHomeIsOpened(t *testing.T) {
 	must(t, h.hub.Close())
 	h.hub = NewHub(Config{Book: h.book, PartAge: time.Nanosecond})
 	s = h.in("alice")
-	_, err := s.Part(p(t, "/a"))
+	_, err := s.Part(t.Context(), p(t, "/a"))
 	wantKind(t, "an old part", err, fault.NotExist)
 	if space, err := s.Space(); err != nil || space.Used != 0 {
 		t.Errorf("space: %+v, %v", space, err)
