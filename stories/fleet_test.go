@@ -112,15 +112,10 @@ type fleet struct {
 	s       *server
 	writers []*writer
 
-	// powerCut says that the page cache is lost with every cut: then a part may be no head of what was sent, and it
-	// is the proof that tells. Nothing is joined to it.
-	powerCut bool
-
-	mu       sync.Mutex
-	acked    int
-	cuts     int
-	parts    int
-	unproved int
+	mu    sync.Mutex
+	acked int
+	cuts  int
+	parts int
 }
 
 type writer struct {
@@ -279,14 +274,8 @@ func (w *writer) resume(conn *wire, n *name) bool {
 			return w.put(conn, n, size, c)
 		}
 	}
-	if !w.f.powerCut {
-		w.f.t.Errorf("%s: the part of %d bytes is no head of what was sent (%v)", n.name, size, n.sent)
-		return false
-	}
-	w.f.mu.Lock()
-	w.f.unproved++
-	w.f.mu.Unlock()
-	return w.put(conn, n, 0, content{w.piece()}) // from 0: the part goes
+	w.f.t.Errorf("%s: the part of %d bytes is no head of what was sent (%v)", n.name, size, n.sent)
+	return false
 }
 
 // parsePart reads "213 SIZE SHA-256 HEX PATH".
