@@ -519,7 +519,7 @@ func (f *flight) send(j *fileJob) {
 		case failed == nil && c.reply.Done() && ok && bytes.Equal(p.Sum[:], sum.Sum(nil)):
 			j.r.Sum, j.r.Verified = hex.EncodeToString(p.Sum[:]), true
 			return f.stamp(j)
-		case c.reply.Failed() && sure && !passing(fault.New(k, "")) && !errors.Is(failed, errChanged):
+		case c.reply.Failed() && sure && !passes(k) && !errors.Is(failed, errChanged):
 			return f.ends(j, refusedAs(k, c.reply, j.to.String()))
 		}
 		return f.leave(j)
@@ -594,7 +594,7 @@ func (f *flight) fetch(j *fileJob) {
 			p, _, ok := ftp.ParseProof(c.reply.Text())
 			k, sure := kindOf(c.reply)
 			switch {
-			case c.reply.Failed() && sure && !passing(fault.New(k, "")):
+			case c.reply.Failed() && sure && !passes(k):
 				return f.fails(j, refusedAs(k, c.reply, j.source.Path.String()))
 			case c.reply.Failed(), errors.Is(c.err, errChanged), c.err != nil && passing(c.err):
 				return f.leave(j)

@@ -17,8 +17,10 @@ const (
 )
 
 // passing reports whether trying again may help.
-func passing(err error) bool {
-	switch fault.KindOf(err) {
+func passing(err error) bool { return passes(fault.KindOf(err)) }
+
+func passes(k fault.Kind) bool {
+	switch k {
 	case fault.Cut, fault.Unreachable, fault.Busy, fault.TooMany:
 		return true
 	}

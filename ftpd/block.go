@@ -91,6 +91,9 @@ type link struct {
 
 // openLink answers that a transfer begins, and makes the data connection unless there is one.
 func (c *conn) openLink(opening string) (*link, error) {
+	if c.ctx.Err() != nil { // which ended the link that there was
+		return nil, context.Cause(c.ctx)
+	}
 	if l := c.link; l != nil && !l.broken.Load() {
 		if opening != "" {
 			c.lines(125, opening)

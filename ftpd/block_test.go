@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 
@@ -100,7 +101,7 @@ func (b *blockPeer) proved(path string, content []byte) {
 
 func (b *blockPeer) closed() {
 	b.t.Helper()
-	if n, err := io.Copy(io.Discard, b.data); err != nil && !errors.Is(err, net.ErrClosed) && !strings.Contains(err.Error(), "reset") {
+	if n, err := io.Copy(io.Discard, b.data); errors.Is(err, os.ErrDeadlineExceeded) {
 		b.t.Fatalf("the data connection: %d bytes, then %v", n, err)
 	}
 }
@@ -170,6 +171,353 @@ func TestBlockModeUploadsAtOnce(t *testing.T) {
 		}
 		for i := range n {
 			same(t, "f", h.read("alice", fmt.Sprintf("f%d", i)), []byte(fmt.Sprintf("content %d", i)))
+		}
+	})
+}
+
+// TestBlockModeRefusedUploads: pipelined uploads that are refused before they begin, in the middle, and for what they are,
+// leave the others and the stream in step.
+func TestBlockModeRefusedUploads(t *testing.T) {
+	t.Parallel()
+	everyWay(t, func(t *testing.T, h *house, login func(string) *peer) {
+		h.mkdir("alice", "dir")
+		h.put("alice", "old", []byte("the old version"))
+		p := login("alice").block()
+		big := noise(300 << 10)
+		p.send("STOR missing/f\r\nSTOR a\r\nSTOR dir\r\nSTOR\r\nSTOR old\r\nSTOR .sampan/x\r\nREST 99\r\nSTOR b\r\nTYPE A\r\nSTOR c\r\nTYPE I\r\nAPPE d\r\nSTOU\r\n")
+		p.put(big)
+		p.put([]byte("a"))
+		p.put([]byte("dir"))
+		p.put([]byte("no name"))
+		p.out.Write(big) // given up
+		p.out.End(true)
+		p.put([]byte("ours"))
+		p.put([]byte("behind an offset"))
+		p.put([]byte("line\nends"))
+		p.put([]byte("d"))
+		p.put([]byte("unique"))
+		p.flush()
+		p.want(550)
+		p.proved("/a", []byte("a"))
+		p.want(550)
+		p.want(501)
+		p.begun()
+		p.want(451)
+		p.want(553)
+		p.want(350)
+		p.want(550)
+		p.want(200)
+		p.want(504)
+		p.want(200)
+		p.proved("/d", []byte("d"))
+		p.begun()
+		name := strings.TrimPrefix(p.want(250).Text(), uniqueName)
+		same(t, "STOU", h.read("alice", name), []byte("unique"))
+		same(t, "given up", h.read("alice", "old"), []byte("the old version"))
+		r := p.cmd(213, "SITE PART old").Text()
+		if want := fmt.Sprintf("%d SHA-256 %x", len(big), sha256.Sum256(big)); !strings.HasPrefix(r, want) {
+			t.Errorf("the part: %s, want %s", r, want)
+		}
+		p.send("STOR e\r\n")
+		p.put([]byte("still in step"))
+		p.flush()
+		p.proved("/e", []byte("still in step"))
+	})
+}
+
+// TestBlockModeWithoutPipelining: who does not say that it sends ahead sends no file behind a refusal.
+func TestBlockModeWithoutPipelining(t *testing.T) {
+	t.Parallel()
+	everyWay(t, func(t *testing.T, h *house, login func(string) *peer) {
+		p := login("alice").block()
+		p.cmd(200, "OPTS PIPELINE OFF")
+		p.cmd(550, "STOR missing/f")
+		p.send("STOR f\r\n")
+		p.begun()
+		p.put([]byte("f"))
+		p.flush()
+		p.want(250)
+		same(t, "f", h.read("alice", "f"), []byte("f"))
+	})
+}
+
+func TestBlockModeQuotaInTheMiddle(t *testing.T) {
+	t.Parallel()
+	everyWay(t, func(t *testing.T, h *house, login func(string) *peer) {
+		h.add("bob", 100_000, nil)
+		p := login("bob").block()
+		p.send("STOR a\r\nSTOR big\r\nALLO 200000\r\nSTOR announced\r\nSTOR b\r\nSTOR c\r\n")
+		files := [][]byte{noise(40_000), noise(500_000), noise(200_000), noise(30_000), noise(30_000)}
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			for _, f := range files {
+				p.put(f)
+			}
+			p.flush()
+		}()
+		p.proved("/a", files[0])
+		p.begun()
+		p.want(552)
+		p.want(200)
+		p.want(552)
+		p.proved("/b", files[3])
+		p.proved("/c", files[4])
+		<-sent
+		if h.read("bob", "big") != nil || h.read("bob", "announced") != nil {
+			t.Error("what the quota refused is there")
+		}
+		same(t, "b", h.read("bob", "b"), files[3])
+		if r := p.cmd(200, "SITE QUOTA").Text(); !strings.HasPrefix(r, "used 100000 of 100000") {
+			t.Error(r)
+		}
+	})
+}
+
+// TestBlockModeSeesItsUploads: what names an upload, or a directory above it, waits for it.
+func TestBlockModeSeesItsUploads(t *testing.T) {
+	t.Parallel()
+	everyWay(t, func(t *testing.T, h *house, login func(string) *peer) {
+		p := login("alice").block()
+		p.send("MKD d\r\n")
+		p.want(257)
+		for i := range 30 {
+			content := noise(5000 + i)
+			p.send("STOR d/f\r\nSIZE d/f\r\nSTOR d/g\r\nMLSD d\r\nSTOR d/h\r\nRNFR d/h\r\nRNTO d/i\r\nSTOR d/f\r\nHASH d/f\r\n" +
+				"MFMT 20200229010203 d/f\r\nRETR d/f\r\nSTOR d/j\r\nRNFR d\r\nRNTO e\r\nSTOR e/k\r\nLIST e\r\nDELE e/k\r\nSTOR e/l\r\nRNFR e\r\nRNTO d\r\nSTOR d/m\r\nQUIET\r\n")
+			for range 8 {
+				p.put(content)
+			}
+			p.flush()
+			p.proved("/d/f", content)
+			if got := p.want(213).Text(); got != fmt.Sprint(len(content)) {
+				t.Errorf("SIZE %s, want %d", got, len(content))
+			}
+			p.proved("/d/g", content)
+			if list := string(p.file()); !strings.Contains(list, fmt.Sprintf("size=%d;", len(content))) || !strings.Contains(list, " g\r\n") {
+				t.Errorf("listed: %s", list)
+			}
+			p.begun()
+			p.want(250)
+			p.proved("/d/h", content)
+			p.want(350)
+			p.want(250)
+			p.proved("/d/f", content)
+			if got := p.want(213).Text(); !strings.Contains(got, fmt.Sprintf("%x", sha256.Sum256(content))) {
+				t.Error(got)
+			}
+			p.want(213)
+			same(t, "RETR", p.file(), content)
+			p.begun()
+			if got, _, ok := ftp.ParseProof(p.want(250).Text()); !ok || got.ModTime.Year() != 2020 {
+				t.Errorf("%+v", got)
+			}
+			p.proved("/d/j", content)
+			p.want(350)
+			p.want(250)
+			p.proved("/e/k", content)
+			if list := string(p.file()); !strings.Contains(list, " k\r\n") {
+				t.Errorf("listed: %s", list)
+			}
+			p.begun()
+			p.want(250)
+			p.want(250)
+			p.proved("/e/l", content)
+			p.want(350)
+			p.want(250)
+			p.proved("/d/m", content)
+			p.want(500)
+		}
+	})
+}
+
+func TestBlockModeMarkers(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.add("alice", -1, nil)
+	p := h.login("alice").block()
+	p.send("STOR f\r\n")
+	p.begun()
+	p.out.Write([]byte("abc"))
+	p.out.Mark("one")
+	p.out.Write(noise(70_000))
+	p.out.Mark("two")
+	p.out.End(false)
+	p.flush()
+	for _, want := range []string{"MARK one = 3", "MARK two = 70003"} {
+		if got := p.want(110).Text(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	p.want(250)
+	if n := len(h.read("alice", "f")); n != 70_003 {
+		t.Errorf("%d bytes: markers are no data", n)
+	}
+}
+
+func TestBlockModeAbort(t *testing.T) {
+	t.Parallel()
+	everyWay(t, func(t *testing.T, h *house, login func(string) *peer) {
+		h.put("alice", "big", noise(64<<20))
+		p := login("alice").block()
+		p.send("RETR big\r\nRETR big\r\nMKD never\r\nSTOR never\r\n") // nobody reads
+		p.begun()
+		p.send("ABOR\r\nMKD d\r\n")
+		for range 4 {
+			p.want(426)
+		}
+		p.want(226)
+		p.want(257)
+		p.closed()
+		p.cmd(425, "RETR big")
+
+		p.dial()
+		p.send("STOR f\r\nSTOR g\r\n")
+		p.out.Write([]byte("half"))
+		p.flush()
+		p.begun()
+		p.send("ABOR\r\n")
+		p.want(426)
+		p.want(426)
+		p.want(226)
+		p.closed()
+		if h.read("alice", "f") != nil || h.read("alice", "never") != nil {
+			t.Error("what was aborted is there")
+		}
+
+		p.dial()
+		p.send("STOR f\r\n")
+		p.put([]byte("whole"))
+		p.flush()
+		p.proved("/f", []byte("whole"))
+		p.cmd(226, "ABOR")
+		p.cmd(425, "NLST")
+	})
+}
+
+// TestBlockModeCut: a data connection that ends anywhere in the middle tears nothing; the commands behind are refused.
+func TestBlockModeCut(t *testing.T) {
+	t.Parallel()
+	everyWay(t, func(t *testing.T, h *house, login func(string) *peer) {
+		p := login("alice").block()
+		old, fresh := []byte("the old version"), noise(3000)
+		h.put("alice", "f", old)
+		var wire bytes.Buffer
+		w := ftp.NewBlockWriter(&wire)
+		w.Write(fresh)
+		w.End(false)
+		w.Flush()
+		for _, n := range []int{0, 1, 2, 3, 4, 1500, 3002} {
+			p.send("STOR f\r\nSTOR g\r\nNOOP\r\n")
+			p.begun()
+			p.data.Write(wire.Bytes()[:n])
+			p.data.Close()
+			p.want(426)
+			p.want(425)
+			p.want(200)
+			same(t, "f", h.read("alice", "f"), old)
+			if n > 3 {
+				if r := p.cmd(213, "SITE PART f").Text(); !strings.HasPrefix(r, fmt.Sprint(n-3)) {
+					t.Errorf("%d bytes came: %s", n-3, r)
+				}
+			}
+			p.dial()
+		}
+		p.send("REST 2999\r\nSTOR f\r\n")
+		p.put(fresh[2999:])
+		p.flush()
+		p.want(350)
+		p.begun()
+		p.want(250)
+		same(t, "resumed", h.read("alice", "f"), fresh)
+	})
+}
+
+// TestBlockModeHostile sends what no client sends.
+func TestBlockModeHostile(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.add("alice", 10_000_000, nil)
+	for name, wire := range map[string]string{
+		"unknown bits":     "\x41\x00\x01a",
+		"records":          "\x80\x00\x01a\x40\x00\x00",
+		"a line in a mark": "\x10\x00\x0aa\r\n226 all\n\x40\x00\x00",
+		"http":             "GET / HTTP/1.1\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := h.login("alice").block()
+			p.send("STOR " + strings.ReplaceAll(name, " ", "") + "\r\n")
+			p.begun()
+			io.WriteString(p.data, wire)
+			p.want(426)
+			p.closed()
+			p.cmd(200, "NOOP")
+			p.cmd(550, "MDTM "+strings.ReplaceAll(name, " ", ""))
+			p.dial()
+			p.send("NLST\r\n")
+			p.begun()
+			p.file()
+			p.want(250)
+		})
+	}
+	t.Run("blocks without a command", func(t *testing.T) {
+		t.Parallel()
+		p := h.login("alice").block()
+		go func() { // the server reads none of it
+			for b := noise(1 << 20); ; {
+				if _, err := p.data.Write(b); err != nil {
+					return
+				}
+			}
+		}()
+		for range 10 {
+			p.cmd(200, "NOOP")
+		}
+		p.cmd(221, "QUIT")
+		p.gone()
+	})
+	t.Run("a refused upload without end", func(t *testing.T) {
+		t.Parallel()
+		p := h.login("alice").block()
+		p.send("STOR missing/f\r\n")
+		go func() {
+			for {
+				if _, err := p.out.Write(make([]byte, 1<<20)); err != nil {
+					return
+				}
+			}
+		}()
+		p.want(550)
+		p.send("ABOR\r\nNOOP\r\n") // it can be ended like any other
+		p.want(226)
+		p.want(200)
+		p.closed()
+	})
+	t.Run("empty blocks without end", func(t *testing.T) {
+		t.Parallel()
+		p := h.login("alice").block()
+		p.send("STOR empty\r\n")
+		p.begun()
+		go func() {
+			for b := make([]byte, 30_000); ; {
+				if _, err := p.data.Write(b); err != nil {
+					return
+				}
+			}
+		}()
+		p.send("ABOR\r\n")
+		p.want(426)
+		p.want(226)
+		p.closed()
+	})
+	t.Run("far more commands than fit", func(t *testing.T) {
+		t.Parallel()
+		p := h.login("alice").block()
+		const n = 20_000
+		go p.send(strings.Repeat("SIZE nothing\r\n", n))
+		for range n {
+			p.want(550)
 		}
 	})
 }
