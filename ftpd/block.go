@@ -198,7 +198,8 @@ func (l *link) sent(i files.Info) string { return proof(i, [sha256.Size]byte(l.s
 // command is run meanwhile.
 func (c *conn) receiveBlocks(t *session.Transfer, opening string) error {
 	c.moving.Store(t)
-	release := context.AfterFunc(c.ctx, func() { t.Abort(context.Cause(c.ctx)) })
+	ctx := c.ctx
+	release := context.AfterFunc(ctx, func() { t.Abort(context.Cause(ctx)) })
 	defer release()
 	defer c.moving.Store(nil)
 	l, err := c.openLink(opening)
