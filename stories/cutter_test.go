@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // cutter stands between a client and a server and cuts: it listens on a loopback address of its own, at a control port
@@ -27,22 +28,16 @@ type cutter struct {
 	plan  *plan
 }
 
-// plan is where to cut, once, and what to do then.
+// plan is where to cut, once. There the bytes stop; what is then done is the test's.
 type plan struct {
 	up   bool  // what the client sends, not what it gets
 	at   int64 // behind so many bytes of one data connection; -1 is one byte before its end
 	size int64 // of the file: the end of a much shorter data connection is not meant
-	cut  func()
-	did  chan struct{}
+	hit  chan struct{}
 	once sync.Once
 }
 
-func (p *plan) fire() {
-	p.once.Do(func() {
-		p.cut()
-		close(p.did)
-	})
-}
+func (p *plan) fire() { p.once.Do(func() { close(p.hit) }) }
 
 const passivePorts = 24
 
@@ -103,11 +98,12 @@ func (c *cutter) listenAll(low int) (all []net.Listener, err error) {
 }
 
 // next arranges the next cut.
-func (c *cutter) next(p *plan) {
-	p.did = make(chan struct{})
+func (c *cutter) next(up bool, at, size int64) *plan {
+	p := &plan{up: up, at: at, size: size, hit: make(chan struct{})}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.plan = p
+	return p
 }
 
 func (c *cutter) accept(l net.Listener, to func() string, data bool) {
@@ -135,6 +131,9 @@ func (c *cutter) accept(l net.Listener, to func() string, data bool) {
 	}
 }
 
+// silence, once a whole file has passed, is the end of it in block mode, where the data connection stays open.
+const silence = time.Second
+
 // pass copies one direction of a connection, and cuts it if the plan says so.
 func (c *cutter) pass(dst, src net.Conn, p *plan, up bool, count *atomic.Int64, data bool) {
 	if p != nil && p.up != up {
@@ -144,6 +143,9 @@ func (c *cutter) pass(dst, src net.Conn, p *plan, up bool, count *atomic.Int64, 
 	var total int64
 	held := 0 // bytes at the head of buf that wait for the next read
 	for {
+		if p != nil && p.at < 0 && total >= p.size {
+			_ = src.SetReadDeadline(time.Now().Add(silence))
+		}
 		n, err := src.Read(buf[held:])
 		n += held
 		held = 0

@@ -70,7 +70,7 @@ type storyCase struct {
 	sum    string
 	flags  []string
 	cmd    *exec.Cmd
-	out    bytes.Buffer
+	out    *log
 }
 
 func newCase(t *testing.T, source, sum, security string) *storyCase {
@@ -104,10 +104,10 @@ func (k *storyCase) url(name string) string {
 // start starts the client.
 func (k *storyCase) start(args ...string) {
 	k.t.Helper()
-	k.out.Reset()
+	k.out = &log{}
 	k.cmd = exec.Command(binary, append(args, k.flags...)...)
 	k.cmd.Dir, k.cmd.Env, k.cmd.SysProcAttr = k.dir, environ(k.dir, "SAMPAN_PASSWORD=pw-of-alice"), dieWithParent()
-	k.cmd.Stdout, k.cmd.Stderr = &k.out, &k.out
+	k.cmd.Stdout, k.cmd.Stderr = k.out, k.out
 	if err := k.cmd.Start(); err != nil {
 		k.t.Fatal(err)
 	}
@@ -152,39 +152,31 @@ func (k *storyCase) end() outcome {
 	return outcome{}
 }
 
-// cutBy runs the client until the plan fires, and sees to it that check holds while nothing moves.
+// cutBy runs the client until the plan is hit, cuts, and sees to it that check holds before anything moves again.
 func (k *storyCase) cutBy(cause string, up bool, at int64, args []string, check func()) outcome {
 	k.t.Helper()
-	p := &plan{up: up, at: at, size: storySize}
-	started := make(chan struct{})
-	p.cut = func() {
-		<-started
-		switch cause {
-		case "socket closed":
-			k.c.closeAll()
-			check()
-		case "client killed":
-			_ = k.cmd.Process.Kill()
-			k.c.closeAll()
-			check()
-		case "server killed":
-			k.s.kill()
-			k.c.closeAll()
-			check()
-			k.s.start()
-		}
-	}
-	k.c.next(p)
+	p := k.c.next(up, at, storySize)
 	k.start(args...)
-	close(started)
 	select {
-	case <-p.did:
+	case <-p.hit:
 	case <-time.After(2 * patience):
 		k.t.Fatalf("nothing was cut; the client says:\n%s", tail(k.out.String(), 3000))
 	}
-	if cause == "client killed" {
+	switch cause {
+	case "socket closed":
+		k.c.closeAll()
+		check()
+	case "client killed":
+		_ = k.cmd.Process.Kill()
 		_ = k.cmd.Wait()
+		k.c.closeAll()
+		check()
 		k.start(args...)
+	case "server killed":
+		k.s.kill()
+		k.c.closeAll()
+		check()
+		k.s.start()
 	}
 	return k.end()
 }
