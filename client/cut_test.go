@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"sampan/client"
 	"sampan/files"
@@ -26,6 +27,69 @@ type wire struct {
 	cuts []int64 // of the data connections to come, one each: bytes to let through; -1 is all
 	live map[net.Conn]bool
 	done atomic.Int32 // cuts made
+
+	delay          time.Duration // each way
+	client, server int           // how many rounds each end knows of, as what it received tells
+	most           int
+}
+
+// far makes all that goes by take its time.
+func (w *wire) far(delay time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.delay = delay
+}
+
+// rounds returns how many round trips were made one after another since it was called last.
+func (w *wire) rounds() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := w.most
+	w.client, w.server, w.most = 0, 0, 0
+	return n
+}
+
+// ferry copies one way, late, and notes who could know of what.
+func (w *wire) ferry(to io.Writer, from io.Reader, delay time.Duration, fromClient bool) {
+	type parcel struct {
+		b    []byte
+		due  time.Time
+		knew int
+	}
+	under := make(chan parcel, 10_000)
+	defer close(under)
+	go func() {
+		for p := range under {
+			time.Sleep(time.Until(p.due))
+			w.mu.Lock()
+			if fromClient {
+				w.server = max(w.server, p.knew)
+			} else {
+				w.client = max(w.client, p.knew)
+			}
+			w.mu.Unlock()
+			to.Write(p.b)
+		}
+		if c, ok := to.(*net.TCPConn); ok {
+			c.CloseWrite()
+		}
+	}()
+	for buf := make([]byte, 64<<10); ; {
+		n, err := from.Read(buf)
+		if n > 0 {
+			w.mu.Lock()
+			knew := w.server
+			if fromClient {
+				knew = w.client + 1
+				w.most = max(w.most, knew)
+			}
+			w.mu.Unlock()
+			under <- parcel{bytes.Clone(buf[:n]), time.Now().Add(delay), knew}
+		}
+		if err != nil {
+			return
+		}
+	}
 }
 
 // consecutive listens on n ports in a row of an address that nobody else uses.
@@ -104,6 +168,7 @@ func (w *wire) carry(a net.Conn, to string, isData bool) {
 	left := int64(-1)
 	w.mu.Lock()
 	w.live[a], w.live[b] = isData, isData
+	delay := w.delay
 	if isData && len(w.cuts) > 0 {
 		left, w.cuts = w.cuts[0], w.cuts[1:]
 	}
@@ -120,6 +185,10 @@ func (w *wire) carry(a net.Conn, to string, isData bool) {
 	var both sync.WaitGroup
 	for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
 		both.Go(func() {
+			if delay > 0 {
+				w.ferry(way[1], way[0], delay, way[0] == a)
+				return
+			}
 			if left < 0 {
 				io.Copy(way[1], way[0])
 				way[1].(*net.TCPConn).CloseWrite()

@@ -5,12 +5,15 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"sampan/client"
+	"sampan/files"
 )
 
 // grove is a tree of many small files and a few that are not: content by name.
@@ -118,5 +121,118 @@ func TestTreeOfManyFilesBothWays(t *testing.T) {
 			plant(t, back, map[string][]byte{"-la": tree["-la"]})
 			grown(t, back, tree)
 		})
+	}
+}
+
+// whole checks that each file in dir is one of tree, and not torn.
+func whole(t testing.TB, dir string, tree map[string][]byte) {
+	t.Helper()
+	filepath.WalkDir(dir, func(full string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			if err == nil && e.Name() == ".sampan" {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		name, _ := filepath.Rel(dir, full)
+		if strings.HasSuffix(name, ".part") {
+			return nil
+		}
+		if want, ok := tree[filepath.ToSlash(name)]; !ok || !bytes.Equal(read(t, full), want) {
+			t.Errorf("%s is torn", name)
+		}
+		return nil
+	})
+}
+
+// TestTreeCutAnywhere cuts the data connection anywhere in a tree, again and again.
+func TestTreeCutAnywhere(t *testing.T) {
+	t.Parallel()
+	tree := grove(150)
+	total := 0
+	for _, content := range tree {
+		total += len(content) + 3
+	}
+	for _, plain := range []bool{true, false} {
+		for _, up := range []bool{true, false} {
+			t.Run(fmt.Sprintf("plain=%v up=%v", plain, up), func(t *testing.T) {
+				t.Parallel()
+				h, w := newWire(t, up == plain)
+				r := h.dialURL(h.url("ftp", w.address, "alice"), func(o *client.Options) { o.Plain = plain })
+				local := t.TempDir()
+				src, dst := disk(t, local), files.Store(r)
+				dirs := []string{local, filepath.Join(h.home("alice"), "there")}
+				from, to := path(t, "/"), path(t, "/there")
+				if !up {
+					src, dst, from, to = dst, src, to, from
+					dirs[0], dirs[1] = dirs[1], dirs[0]
+				}
+				plant(t, dirs[0], tree)
+				for range 8 {
+					w.plan(rand.Int64N(int64(total)))
+					before := w.done.Load()
+					_, err := client.CopyTree(t.Context(), src, from, dst, to, client.CopyOptions{Tries: -1}, nil)
+					if (err != nil) != (w.done.Load() > before) {
+						t.Errorf("%d cuts, and %v", w.done.Load()-before, err)
+					}
+					whole(t, dirs[1], tree)
+				}
+				entries, err := os.ReadDir(dirs[1])
+				must(t, err)
+				for _, e := range entries {
+					must(t, os.RemoveAll(filepath.Join(dirs[1], e.Name())))
+				}
+				w.plan(100, 5000, rand.Int64N(int64(total)), 70_000, 0, 1, rand.Int64N(int64(total)), 1_000_000)
+				res, err := client.CopyTree(t.Context(), src, from, dst, to, client.CopyOptions{}, nil)
+				must(t, err)
+				if res.Failed != 0 || res.Files+res.Skipped < len(tree) {
+					t.Errorf("%+v", res)
+				}
+				grown(t, dirs[1], tree)
+			})
+		}
+	}
+}
+
+// TestTreeTakesFewRounds counts how often client and server wait for each other across an ocean: what a message could know
+// of the other side's messages tells how many round trips came before it.
+func TestTreeTakesFewRounds(t *testing.T) {
+	t.Parallel()
+	tree := map[string][]byte{}
+	for i := range 400 {
+		tree[fmt.Sprintf("d%d/e%d/f%d", i%8, i%2, i)] = bytesOf(uint64(i), 500)
+	}
+	for _, plain := range []bool{true, false} {
+		for _, up := range []bool{true, false} {
+			t.Run(fmt.Sprintf("plain=%v up=%v", plain, up), func(t *testing.T) {
+				t.Parallel()
+				h, w := newWire(t, false)
+				w.far(25 * time.Millisecond)
+				r := h.dialURL(h.url("ftp", w.address, "alice"), func(o *client.Options) { o.Plain = plain })
+				local := t.TempDir()
+				src, dst := disk(t, local), files.Store(r)
+				dirs := []string{local, filepath.Join(h.home("alice"), "there")}
+				from, to := path(t, "/"), path(t, "/there")
+				if !up {
+					src, dst, from, to = dst, src, to, from
+					dirs[0], dirs[1] = dirs[1], dirs[0]
+				}
+				plant(t, dirs[0], tree)
+				for _, again := range []bool{false, true} {
+					w.rounds()
+					begin := time.Now()
+					res, err := client.CopyTree(t.Context(), src, from, dst, to, client.CopyOptions{}, nil)
+					must(t, err)
+					if !again && res.Files != len(tree) || again && res.Skipped != len(tree) {
+						t.Errorf("%+v", res)
+					}
+					n := w.rounds()
+					t.Logf("again=%v: %d rounds, %v", again, n, time.Since(begin).Round(time.Millisecond))
+					if n < 3 || n > 30 {
+						t.Errorf("again=%v: %d rounds for %d files", again, n, len(tree))
+					}
+				}
+			})
+		}
 	}
 }

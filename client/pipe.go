@@ -80,7 +80,7 @@ var errClosed = errors.New("the pipe was closed")
 // answers it behind the first transfer.
 func (c *control) openLink(ctx context.Context) error {
 	modes := c.setMode("B")
-	if c.link != nil && modes == nil {
+	if c.link != nil && modes == nil && c.link.alive() {
 		return nil
 	}
 	c.dropLink()
@@ -262,6 +262,9 @@ func (p *pipe) readReplies() {
 				p.files <- c
 			}
 			continue
+		case r.Code == 425 || r.Code == 426: // it is the same for all that come behind
+			p.fail(refused(r, ""))
+			return
 		case r.Done() && c.sink != nil && !c.began:
 			p.fail(fault.New(fault.Unsupported, "the server's answer cannot be read: %s", printable(r.Text())))
 			return
