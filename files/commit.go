@@ -52,11 +52,11 @@ type queue struct {
 	led     bool // somebody leads
 }
 
-// join adds c, and reports whether it is to lead.
-func (q *queue) join(c *change) bool {
+// join adds changes, and reports whether the first of them is to lead.
+func (q *queue) join(cs []*change) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.waiting = append(q.waiting, c)
+	q.waiting = append(q.waiting, cs...)
 	first := !q.led
 	q.led = true
 	return first
@@ -102,23 +102,33 @@ func touchesAny(c *change, others []*change) bool {
 
 // change carries out c and returns when it is done: durably so, if the home is strict.
 func (h *Home) change(c *change) error {
-	c.turn = make(chan struct{}, 1)
-	if !h.queue.join(c) {
-		<-c.turn
-	}
-	if c.done {
-		return c.err
-	}
-	h.leader.Lock()
-	batch := h.queue.take()
-	h.lead(batch) // c is the first of it
-	h.leader.Unlock()
-	h.queue.pass()
-	for _, other := range batch[1:] {
-		other.done = true
-		other.turn <- struct{}{}
-	}
+	h.changeAll([]*change{c})
 	return c.err
+}
+
+// changeAll is change for several at once; their errors are in them.
+func (h *Home) changeAll(cs []*change) {
+	for _, c := range cs {
+		c.turn = make(chan struct{}, 1)
+	}
+	leads := len(cs) > 0 && h.queue.join(cs)
+	for _, c := range cs {
+		if !leads {
+			<-c.turn
+		}
+		if leads = false; c.done {
+			continue
+		}
+		h.leader.Lock()
+		batch := h.queue.take()
+		h.lead(batch) // c is the first of it
+		h.leader.Unlock()
+		h.queue.pass()
+		for _, other := range batch[1:] {
+			other.done = true
+			other.turn <- struct{}{}
+		}
+	}
 }
 
 // batch is what the changes of one batch share while they are carried out.

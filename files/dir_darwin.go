@@ -1,6 +1,7 @@
 package files
 
 import (
+	"errors"
 	"os"
 	"syscall"
 
@@ -14,6 +15,9 @@ func renameNew(fromDir int, from string, toDir int, to string) error {
 
 // datasync makes the bytes of f, and its size, durable (F_FULLFSYNC).
 func datasync(f *os.File) error { return f.Sync() }
+
+// syncDisk is not to be had: each file is synced by itself.
+func syncDisk(*os.File) error { return errors.ErrUnsupported }
 
 // allocate does nothing here: a full disk may have to be emptied past Sampan.
 func allocate(*os.File, int64) error { return nil }

@@ -1,8 +1,11 @@
 package files
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -26,6 +29,34 @@ func renameNew(fromDir int, from string, toDir int, to string) error {
 func datasync(f *os.File) error {
 	return control(f, unix.Fdatasync)
 }
+
+// syncDisk makes everything durable that was written to the disk of f. It is unsupported where the system may not tell
+// that some of it failed: before Linux 5.8, and on file systems of which that is not known.
+func syncDisk(f *os.File) error {
+	return control(f, func(fd int) error {
+		var st unix.Statfs_t
+		if err := unix.Fstatfs(fd, &st); err != nil {
+			return err
+		}
+		switch uint32(st.Type) {
+		case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.TMPFS_MAGIC:
+			if tellsDiskErrors() {
+				return unix.Syncfs(fd)
+			}
+		}
+		return errors.ErrUnsupported
+	})
+}
+
+var tellsDiskErrors = sync.OnceValue(func() bool {
+	var u unix.Utsname
+	var major, minor int
+	if unix.Uname(&u) != nil {
+		return false
+	}
+	n, _ := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &major, &minor)
+	return n == 2 && (major > 5 || major == 5 && minor >= 8)
+})
 
 // allocate takes the disk's room for the first n bytes of f, whose size stays.
 func allocate(f *os.File, n int64) error {

@@ -303,42 +303,9 @@ func (u *upload) measure() {
 }
 
 // Commit implements Upload: data sync, a last look whether it is wanted, then the change of the name; see commit.go.
-func (u *upload) Commit(ctx context.Context, sure func() error) (Info, error) {
-	if err := u.h.enter(); err != nil {
-		return Info{}, err
-	}
-	defer u.h.leave()
-	if err := u.seal(); err != nil {
-		return Info{}, err
-	}
-	defer u.unseal()
-	if u.h.opts.Strict {
-		if err := u.h.stepped("sync data", true, func() error { return datasync(u.f) }); err != nil {
-			return Info{}, u.lost(err)
-		}
-	}
-	if ctx.Err() != nil {
-		return Info{}, u.classify(context.Cause(ctx))
-	}
-	if sure != nil {
-		if err := sure(); err != nil {
-			return Info{}, err
-		}
-	}
-	c := u.publish()
-	err := u.h.change(c)
-	if !c.happened {
-		return Info{}, u.classify(err)
-	}
-	u.finish()
-	n, nerr := fileNode(u.f)
-	if cerr := u.f.Close(); nerr == nil {
-		nerr = cerr
-	}
-	if err == nil && nerr != nil {
-		err = fault.Wrap(fault.Durability, nerr, "%s: it may be in place, but the disk did not confirm it", c.names[0])
-	}
-	return n.info(c.names[0]), err
+func (u *upload) Commit(ctx context.Context, sure func() error) (i Info, err error) {
+	u.h.commit(ctx, []*upload{u}, sure, func(_ int, got Info, why error) { i, err = got, why })
+	return i, err
 }
 
 // seal ends the writing for a Commit: what is synced and published is what was written before.

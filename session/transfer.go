@@ -299,25 +299,41 @@ func cut(err error) error {
 func (t *Transfer) Commit(sure func() error) (files.Info, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := t.usable(t.up != nil); err != nil {
+	if err := t.settle(); err != nil {
 		return files.Info{}, err
 	}
+	info, err := t.up.Commit(t.ctx, sure)
+	if err := t.committed(t.ctx, info, err); err != nil {
+		return files.Info{}, err
+	}
+	return info, nil
+}
+
+// settle checks that the upload may be published, and keeps others from taking over. t.mu is held.
+func (t *Transfer) settle() error {
+	if err := t.usable(t.up != nil); err != nil {
+		return err
+	}
 	if !t.whole {
-		return files.Info{}, t.fail(fault.New(fault.Cut, "the upload did not reach its end"))
+		return t.fail(fault.New(fault.Cut, "the upload did not reach its end"))
 	}
 	if err := t.allowed(); err != nil {
-		return files.Info{}, t.fail(err)
+		return t.fail(err)
 	}
 	t.settled.Store(true)
-	info, err := t.up.Commit(t.ctx, sure)
-	if err != nil {
-		if t.ctx.Err() != nil && fault.KindOf(err) != fault.Durability {
-			err = why(t.ctx)
-		}
-		return files.Info{}, t.fail(err)
+	return nil
+}
+
+// committed notes how the publishing under ctx ended. t.mu is held.
+func (t *Transfer) committed(ctx context.Context, info files.Info, err error) error {
+	if err == nil {
+		t.info = info
+		return nil
 	}
-	t.info = info
-	return info, nil
+	if ctx.Err() != nil && fault.KindOf(err) != fault.Durability {
+		err = why(ctx)
+	}
+	return t.fail(err)
 }
 
 // Close ends the transfer: an upload without Commit is parked. It writes the record. It waits for a ReadFrom, WriteTo
@@ -383,13 +399,23 @@ func (t *Transfer) record(size int64) {
 		"remote", t.s.via.Remote.String(), "reason", outcome)
 }
 
-// CommitAll is Commit for several uploads of one session at once; error i is that of ts[i], whose Info says what was
-// published. A protocol that knows for sure that all of each arrived calls it: their syncs are shared.
+// CommitAll is Commit for several uploads at once; error n is that of ts[n], whose Info says what was published. A protocol
+// that knows for sure that all of each arrived calls it: their syncs are shared.
 func CommitAll(ts []*Transfer) []error {
 	errs := make([]error, len(ts))
-	for i, t := range ts {
-		_, errs[i] = t.Commit(nil)
+	ups := make([]files.Upload, 0, len(ts))
+	which := make([]int, 0, len(ts))
+	var ctx context.Context
+	for n, t := range ts {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if errs[n] = t.settle(); errs[n] == nil {
+			ups, which, ctx = append(ups, t.up), append(which, n), t.s.ctx
+		}
 	}
+	files.CommitAll(ctx, ups, func(k int, i files.Info, err error) {
+		errs[which[k]] = ts[which[k]].committed(ctx, i, err)
+	})
 	return errs
 }
 
