@@ -82,12 +82,18 @@ const (
 // whose sync fails is dropped.
 func (h *Home) syncStages(us []*upload, errs []error) {
 	var total int64
+	oldest := us[0]
 	for _, u := range us {
 		total += u.end
+		if u.e.id < oldest.e.id {
+			oldest = u
+		}
 	}
 	together := errors.ErrUnsupported
 	if len(us) > fewStages && total <= muchData {
-		together = h.stepped("sync data", true, func() error { return syncDisk(h.stage.f) })
+		// The system tells of a failure once to each open file that was opened before it. That of the stage made first
+		// is nobody else's, so no other sync takes its news away.
+		together = h.stepped("sync data", true, func() error { return syncDisk(oldest.f) })
 	}
 	for n, u := range us {
 		err := together

@@ -13,7 +13,7 @@ import (
 
 // Options says how a home is kept.
 type Options struct {
-	Strict  bool          // sync data, ledger and directories before a success is told; false only orders them, and after the machine itself stopped the home is counted and parts are dropped
+	Strict  bool          // sync data, ledger and directories before a success is told; else a power cut may lose or empty what was told, and after one the home is counted and parts are dropped
 	PartAge time.Duration // parts that nobody resumed for so long are removed; 0 is 24 h
 	Quota   int64         // bytes, -1 unlimited
 	Log     *slog.Logger
