@@ -169,7 +169,10 @@ func (c *copying) have(ctx context.Context, source, target files.Info) (bool, er
 		if a != nil && bytes.Equal(a, b) {
 			c.r.Skipped = c.r.Bytes == 0 && c.r.Resumed == 0
 			c.r.Sum, c.r.Verified = hex.EncodeToString(a), true
-			return true, nil
+			if sameTime(source, target) {
+				return true, nil
+			}
+			return true, stamp(ctx, c.dst, c.r.To, source) // a copy that was cut behind its last byte has none yet
 		}
 	}
 	c.r.Kept = c.o.NoClobber
@@ -313,14 +316,28 @@ func (c *copying) unchanged(ctx context.Context, source files.Info, ours *[]byte
 	return nil
 }
 
+// stamp gives a file the time of its source. A store that cannot, or where one may not, is left as it is.
+func stamp(ctx context.Context, dst files.Store, p files.Path, source files.Info) error {
+	if source.ModTime.IsZero() {
+		return nil
+	}
+	err := dst.Set(ctx, p, files.Attr{ModTime: &source.ModTime})
+	if k := fault.KindOf(err); k == fault.Unsupported || k == fault.Denied || k == fault.Syntax {
+		return nil
+	}
+	return err
+}
+
+// sameTime compares times as MFMT tells them, to the second.
+func sameTime(a, b files.Info) bool {
+	return a.ModTime.Truncate(time.Second).Equal(b.ModTime.Truncate(time.Second))
+}
+
 // settle gives the published file its time and compares it with what was sent. theirs is what the server said, when it
 // published the file, that it had received; nil has it asked.
 func (c *copying) settle(ctx context.Context, source files.Info, ours, theirs []byte) error {
-	if !source.ModTime.IsZero() {
-		err := c.dst.Set(ctx, c.r.To, files.Attr{ModTime: &source.ModTime})
-		if k := fault.KindOf(err); err != nil && k != fault.Unsupported && k != fault.Denied && k != fault.Syntax {
-			return err
-		}
+	if err := stamp(ctx, c.dst, c.r.To, source); err != nil {
+		return err
 	}
 	if ours == nil {
 		return nil

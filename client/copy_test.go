@@ -70,10 +70,15 @@ func TestCopyBothDirectionsEveryWay(t *testing.T) {
 				if i, err := os.Stat(filepath.Join(local, back.Rel())); err != nil || !i.ModTime().Equal(when) {
 					t.Errorf("get %d: time %v, want %v", size, i.ModTime(), when)
 				}
+				// A copy that was cut between its last byte and its time is equal, and gets the time now.
+				must(t, os.Chtimes(filepath.Join(h.home("alice"), way.name, name), time.Now(), time.Now()))
 				res, err = client.Copy(t.Context(), d, path(t, name), r, remote, client.CopyOptions{})
 				must(t, err)
 				if !res.Skipped || res.Bytes != 0 {
 					t.Errorf("an equal file was not skipped: %+v", res)
+				}
+				if i, err := os.Stat(filepath.Join(h.home("alice"), way.name, name)); err != nil || !i.ModTime().Equal(when) {
+					t.Errorf("equal %d: time %v, want %v", size, i.ModTime(), when)
 				}
 			}
 		})

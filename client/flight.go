@@ -489,7 +489,13 @@ func (f *flight) ask(j *fileJob) {
 			return f.again(j)
 		}
 		j.r.Skipped, j.r.Verified, j.r.Sum = true, true, hex.EncodeToString(ours)
-		return f.ends(j, nil)
+		switch { // a copy that was cut behind its last byte has no time yet
+		case sameTime(j.source, j.target):
+			return f.ends(j, nil)
+		case f.down():
+			return f.ends(j, stamp(f.ctx, f.t.dst, j.to, j.source))
+		}
+		return f.stamp(j)
 	}})
 }
 
@@ -655,11 +661,8 @@ func (f *flight) finish(ctx context.Context, j *fileJob) error {
 	if fault.KindOf(err) == fault.Exist && err != nil && f.t.o.NoClobber {
 		j.r.Kept, err = true, nil
 	}
-	if err == nil && !j.source.ModTime.IsZero() {
-		err = f.t.dst.Set(ctx, j.to, files.Attr{ModTime: &j.source.ModTime})
-		if k := fault.KindOf(err); k == fault.Unsupported || k == fault.Denied {
-			err = nil
-		}
+	if err == nil {
+		err = stamp(ctx, f.t.dst, j.to, j.source)
 	}
 	return f.ends(j, err)
 }
