@@ -83,6 +83,7 @@ func rows(z *sizes) []row {
 	} {
 		t = append(t, smallRow(c.up, c.secure, c.streams, c.goal))
 	}
+	t = append(t, blockRow(false, false, 3), blockRow(true, false, 3), blockRow(false, true, 20), blockRow(true, true, 20))
 	return append(t,
 		row{
 			name: "list", title: fmt.Sprintf("LIST of %d entries", z.entries), unit: "ms", less: true, goal: 1.5,
