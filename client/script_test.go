@@ -183,7 +183,7 @@ func TestHostileGreetings(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := dialPlain(t, play(t, c.script), func(o *client.Options) { o.Timeout = 200 * time.Millisecond })
+			_, err := dialPlain(t, play(t, c.script), func(o *client.Options) { o.Timeout = 2 * time.Second })
 			wantKind(t, err, c.kind)
 			if s := fault.Say(err).String(); strings.ContainsAny(s, "\x1b\r\n") {
 				t.Errorf("the sentence has control characters: %q", s)
