@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"os"
 	"strconv"
 	"time"
 
@@ -67,14 +66,6 @@ func (l linkBytes) Write(p []byte) (int, error) {
 func (l *link) interrupted(ctx context.Context) (stop func() bool) {
 	l.ctx = ctx
 	return context.AfterFunc(ctx, func() { l.raw.SetDeadline(longAgo) })
-}
-
-// alive reports whether nothing came while nobody listened: neither an end nor anything else.
-func (l *link) alive() bool {
-	l.raw.SetReadDeadline(time.Now().Add(time.Millisecond))
-	var b [1]byte
-	_, err := l.raw.Read(b[:])
-	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 func (l *link) close() {

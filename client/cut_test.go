@@ -22,6 +22,8 @@ type wire struct {
 	t       *testing.T
 	address string // of the control connection
 	reset   bool   // cut with a reset, else with an end as if all were well
+	hidden  bool   // the client hears nothing of a cut
+	over    chan struct{}
 
 	mu   sync.Mutex
 	cuts []int64 // of the data connections to come, one each: bytes to let through; -1 is all
@@ -121,7 +123,7 @@ var wires atomic.Int32
 // newWire builds a harbour behind a wire.
 func newWire(t *testing.T, reset bool) (*harbour, *wire) {
 	t.Helper()
-	w := &wire{t: t, reset: reset, live: map[net.Conn]bool{}}
+	w := &wire{t: t, reset: reset, live: map[net.Conn]bool{}, over: make(chan struct{})}
 	n := wires.Add(1)
 	address, behind := fmt.Sprintf("127.0.77.%d", n), fmt.Sprintf("127.0.78.%d", n)
 	low, data := consecutive(t, address, 8)
@@ -147,6 +149,7 @@ func newWire(t *testing.T, reset bool) (*harbour, *wire) {
 		t.Cleanup(func() { l.Close() })
 	}
 	t.Cleanup(func() {
+		close(w.over)
 		control.Close()
 		for _, l := range data {
 			l.Close()
@@ -167,6 +170,7 @@ func (w *wire) carry(a net.Conn, to string, isData bool) {
 	defer b.Close()
 	left := int64(-1)
 	w.mu.Lock()
+	hidden := w.hidden && isData
 	w.live[a], w.live[b] = isData, isData
 	delay := w.delay
 	if isData && len(w.cuts) > 0 {
@@ -211,6 +215,9 @@ func (w *wire) carry(a net.Conn, to string, isData bool) {
 		})
 	}
 	both.Wait()
+	if hidden {
+		<-w.over
+	}
 }
 
 // plan says where the data connections to come are cut.
@@ -223,6 +230,9 @@ func (w *wire) plan(cuts ...int64) {
 func (w *wire) cut(a, b net.Conn) {
 	w.done.Add(1)
 	for _, c := range []net.Conn{a, b} {
+		if w.hidden && c == a {
+			continue
+		}
 		if w.reset {
 			c.(*net.TCPConn).SetLinger(0)
 		}
@@ -377,5 +387,34 @@ func TestIdleConnectionIsLookedAt(t *testing.T) {
 	}
 	if n := bytes.Count([]byte(tr.String()), []byte("> USER")); n != 2 {
 		t.Errorf("%d log-ins, want 2:\n%s", n, tr)
+	}
+}
+
+// TestNobodyTrustsALinkBehindACut: an upload that was all on its way when the data connection was cut left a link that only
+// the client believed in, and the next tree failed on it.
+func TestNobodyTrustsALinkBehindACut(t *testing.T) {
+	t.Parallel()
+	for _, plain := range []bool{true, false} {
+		t.Run(fmt.Sprintf("plain=%v", plain), func(t *testing.T) {
+			t.Parallel()
+			h, w := newWire(t, false)
+			w.hidden = true
+			local := t.TempDir()
+			content := bytesOf(7, 20_000)
+			plant(t, local, map[string][]byte{"one": content, "tree/two": content})
+			for i := range 3 {
+				r := h.dialURL(h.url("ftp", w.address, "alice"), func(o *client.Options) { o.Plain = plain })
+				w.plan(15_000)
+				_, err := client.Copy(t.Context(), disk(t, local), path(t, "/one"), r, path(t, fmt.Sprint("/one", i)), client.CopyOptions{Tries: -1})
+				if err == nil {
+					t.Fatal("the cut went by")
+				}
+				res, err := client.CopyTree(t.Context(), disk(t, local), path(t, "/tree"), r, path(t, fmt.Sprint("/tree", i)), client.CopyOptions{Tries: -1}, nil)
+				must(t, err)
+				if res.Files != 1 {
+					t.Errorf("%+v", res)
+				}
+			}
+		})
 	}
 }

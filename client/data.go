@@ -298,6 +298,9 @@ func (d *data) finish(ctx context.Context, until time.Duration) error {
 			err = &refusal{r}
 		}
 		d.last, d.answer = r, err
+		if d.link != nil && d.link == d.c.link && (r.Code == 425 || r.Code == 426) { // the server's end of it is gone
+			d.c.dropLink()
+		}
 	}
 	d.close()
 	return d.answer

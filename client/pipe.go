@@ -76,14 +76,12 @@ func openPipe(ctx context.Context, c *control) (*pipe, error) {
 // errClosed ends a pipe that nothing is wrong with.
 var errClosed = errors.New("the pipe was closed")
 
-// openLink makes the data connection of block mode, unless there is one. TLS begins with its first byte: the server
-// answers it behind the first transfer.
+// openLink makes a data connection of block mode for a pipe. One that is left over is not trusted: nothing tells whether
+// the way to it is still open, and many commands would be lost with it. TLS begins with its first byte: the server answers
+// it behind the first transfer.
 func (c *control) openLink(ctx context.Context) error {
-	modes := c.setMode("B")
-	if c.link != nil && modes == nil && c.link.alive() {
-		return nil
-	}
 	c.dropLink()
+	modes := c.setMode("B")
 	c.mode = ""
 	v, err := c.passive(ctx, modes)
 	if err != nil {
