@@ -125,6 +125,15 @@ func (d *dir) open(name string, flags int) (f *os.File, err error) {
 	return f, nil
 }
 
+// read opens name for reading; errLink if it is a link.
+func (d *dir) read(name string) (*os.File, error) {
+	f, err := d.open(name, openFileFlags)
+	if errors.Is(err, unix.ELOOP) {
+		err = errLink
+	}
+	return f, err
+}
+
 func (d *dir) unlink(name string, isDir bool) error {
 	flags := 0
 	if isDir {

@@ -1,6 +1,7 @@
 package files
 
 import (
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -69,6 +70,14 @@ func (d *dir) lstats(names []string, nodes []node) {
 // open opens name inside d, which is one of our own directories.
 func (d *dir) open(name string, flags int) (*os.File, error) {
 	return d.own.OpenFile(name, flags, 0o644)
+}
+
+// read opens name for reading; errLink if it is a link.
+func (d *dir) read(name string) (*os.File, error) {
+	if n, err := d.lstat(name); err != nil || n.mode&fs.ModeSymlink != 0 {
+		return nil, cmp.Or(err, errLink)
+	}
+	return d.root.OpenFile(d.rel(name), openFileFlags, 0)
 }
 
 func (d *dir) unlink(name string, isDir bool) error { return d.root.Remove(d.rel(name)) }

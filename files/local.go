@@ -64,9 +64,15 @@ func (l *Local) partOf(p Path) int64 {
 
 // find opens what p names, a regular file or a directory, links followed.
 func (h *Home) find(p Path) (*os.File, node, error) {
-	f, err := h.root.OpenFile(p.Rel(), openFileFlags, 0)
+	f, err := h.open(p)
+	if errors.Is(err, errLink) {
+		var to Path
+		if to, err = h.follow(p); err == nil {
+			f, err = h.open(to)
+		}
+	}
 	if err != nil {
-		if unopenable(err) {
+		if unopenable(err) || errors.Is(err, errLink) {
 			err = notThere(p)
 		}
 		return nil, node{}, classify(err, p)
@@ -82,17 +88,48 @@ func (h *Home) find(p Path) (*os.File, node, error) {
 	return f, n, nil
 }
 
+// open opens what p names for reading; errLink if that is a link.
+func (h *Home) open(p Path) (*os.File, error) {
+	if p.IsRoot() {
+		return h.root.OpenFile(p.Rel(), openFileFlags, 0)
+	}
+	d, err := h.parent(p.Dir())
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	return d.read(p.Base())
+}
+
 // look describes what p names, links followed, without opening it.
 func (h *Home) look(p Path) (node, error) {
-	fi, err := h.root.Stat(p.Rel())
+	n, err := h.lstat(p)
+	if err == nil && n.mode&fs.ModeSymlink != 0 {
+		var to Path
+		if to, err = h.follow(p); err == nil {
+			n, err = h.lstat(to)
+		}
+	}
 	if err != nil {
 		return node{}, classify(err, p)
 	}
-	n := infoNode(fi)
 	if !n.mode.IsRegular() && !n.mode.IsDir() || h.isOwn(n.id) {
 		return node{}, notThere(p)
 	}
 	return n, nil
+}
+
+// lstat describes what p names.
+func (h *Home) lstat(p Path) (node, error) {
+	if p.IsRoot() {
+		return fileNode(h.top.f)
+	}
+	d, err := h.parent(p.Dir())
+	if err != nil {
+		return node{}, err
+	}
+	defer d.close()
+	return d.lstat(p.Base())
 }
 
 // Stat implements Store.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"time"
 
 	"sampan/fault"
 	"sampan/files"
@@ -261,12 +262,49 @@ func ours(s *suite) {
 			s.Errorf("Parse(%q): %v", name, err)
 		}
 	}
-	s.ok("Symlink", os.Symlink(files.Hidden, filepath.Join(s.Dir, "alias")))
-	for _, name := range []string{"alias", "alias/stage"} {
+	s.mkdir("d")
+	for name, target := range map[string]string{
+		"alias": files.Hidden, "file": files.Hidden + "/ledger", "d/file": "../" + files.Hidden + "/ledger", "chain": "d/file",
+		"round": "d/../d/.././alias/ledger", "stage": "alias/stage",
+	} {
+		s.ok("Symlink", os.Symlink(target, filepath.Join(s.Dir, name)))
+	}
+	for _, name := range []string{"alias", "alias/stage", "stage"} {
 		for i, err := range s.Store.List(s.ctx, s.path(name)) {
 			if err == nil {
 				s.Errorf("%s lists %v", name, i)
 			}
 		}
 	}
+	for name := range s.list("/") {
+		if name != "a" && name != "d" {
+			s.Errorf("listed: %s", name)
+		}
+	}
+	for _, name := range []string{"alias", "alias/ledger", "alias/stage", "stage", "file", "d/file", "chain", "round"} {
+		p := s.path(name)
+		_, err := s.Store.Stat(s.ctx, p)
+		s.refused("Stat "+name, err, fault.NotExist)
+		_, _, err = s.Store.Open(s.ctx, p, 0)
+		s.refused("Open "+name, err, fault.NotExist)
+		now := time.Now()
+		s.refused("Set "+name, s.Store.Set(s.ctx, p, files.Attr{ModTime: &now}), fault.NotExist)
+		if summer, ok := s.Store.(files.Summer); ok {
+			_, err = summer.Sum(s.ctx, p, "SHA-256", 0, -1)
+			s.refused("Sum "+name, err, fault.NotExist)
+		}
+		_, err = s.Store.Create(s.ctx, p, files.Want{From: 1, Size: -1})
+		s.refused("Create behind "+name, err, fault.NotExist, fault.BadOffset)
+	}
+	for _, name := range []string{"alias/x", "stage/x"} {
+		p := s.path(name)
+		_, err := s.Store.Create(s.ctx, p, whole)
+		s.refused("Create "+name, err, fault.NotExist)
+		s.refused("Mkdir "+name, s.Store.Mkdir(s.ctx, p), fault.NotExist)
+		s.refused("Rename to "+name, s.rename("a", name, true), fault.NotExist)
+	}
+	s.refused("Remove", s.Store.Remove(s.ctx, s.path("alias/ledger")), fault.NotExist)
+	s.refused("Rename", s.rename("alias/ledger", "b", true), fault.NotExist)
+	s.put("file", []byte("mine")) // the link is replaced
+	s.holds("file", []byte("mine"))
 }
