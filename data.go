@@ -65,6 +65,8 @@ func openData(ctx context.Context, l *lock, dir string, s settings, log *slog.Lo
 	book, err := account.Open(ctx, filepath.Join(abs, bookFile), account.Options{
 		Homes:        filepath.Join(abs, homesDir),
 		DefaultQuota: int64(s.DefaultQuota.size),
+		RecordAge:    time.Duration(s.RecordAge),
+		MaxRecords:   int64(s.MaxRecords.n),
 		Log:          log,
 		PasswordSet:  forgetPassword(abs, log),
 	})

@@ -38,6 +38,8 @@ type settings struct {
 	MaxSessions   count     `toml:"max-sessions"`
 	MaxPerAddress count     `toml:"max-sessions-per-address"`
 	PartAge       age       `toml:"part-age"`
+	RecordAge     age       `toml:"record-age"`
+	MaxRecords    count     `toml:"max-records"`
 }
 
 func defaults() settings {
@@ -51,6 +53,8 @@ func defaults() settings {
 		MaxSessions:   count{1000},
 		MaxPerAddress: count{50},
 		PartAge:       age(24 * time.Hour),
+		RecordAge:     age(90 * 24 * time.Hour),
+		MaxRecords:    count{1_000_000},
 	}
 }
 
@@ -126,6 +130,14 @@ func settingRows() []setting {
 		{
 			"part-age", "TIME", func(s *settings) field { return &s.PartAge }, false,
 			words.M("how long a cut upload can be resumed (24h)"),
+		},
+		{
+			"record-age", "TIME", func(s *settings) field { return &s.RecordAge }, false,
+			words.M("how long the record keeps a transfer (90d)"),
+		},
+		{
+			"max-records", "N", func(s *settings) field { return &s.MaxRecords }, false,
+			words.M("how many transfers the record keeps, the newest (1000000)"),
 		},
 	}
 }

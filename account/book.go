@@ -1,6 +1,7 @@
 package account
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -21,6 +22,8 @@ type Options struct {
 	Homes        string        // directory under which default homes are made: Homes/NAME
 	DefaultQuota int64         // of approved and added accounts; Unlimited
 	RequestAge   time.Duration // undecided requests expire after this, decided ones so long after the decision; 0 is 14 days
+	RecordAge    time.Duration // transfer records are removed after this; 0 is 90 days
+	MaxRecords   int64         // more transfer records than these are not kept, the oldest go first; 0 is 1,000,000
 	Log          *slog.Logger  // nil is slog.Default
 
 	// PasswordSet, unless nil, is called after the password of an account was changed or the account was removed,
@@ -60,9 +63,9 @@ func open(ctx context.Context, path string, o Options, steps []string) (_ *Book,
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	if o.RequestAge <= 0 {
-		o.RequestAge = defaultRequestAge
-	}
+	o.RequestAge = cmp.Or(o.RequestAge, defaultRequestAge)
+	o.RecordAge = cmp.Or(o.RecordAge, defaultRecordAge)
+	o.MaxRecords = cmp.Or(o.MaxRecords, defaultMaxRecords)
 	if o.DefaultQuota < Unlimited {
 		return nil, fault.New(fault.Syntax, "a quota is 0 or more bytes, or none")
 	}

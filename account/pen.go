@@ -39,7 +39,7 @@ type pen struct {
 	nudge chan struct{} // buffered: something is to be written
 	once  sync.Once
 	quit  chan struct{}
-	done  chan struct{}
+	done  sync.WaitGroup
 }
 
 const (
@@ -51,17 +51,21 @@ const (
 func newPen(ctx context.Context, b *Book) (*pen, error) {
 	p := &pen{
 		b: b, seen: map[string]time.Time{},
-		nudge: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
+		nudge: make(chan struct{}, 1), quit: make(chan struct{}),
 	}
 	if err := b.w.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM transfers`).Scan(&p.lastID); err != nil {
 		return nil, err
 	}
-	go p.run()
+	pruning, stop := context.WithCancel(context.Background())
+	p.done.Go(func() {
+		defer stop()
+		p.run()
+	})
+	p.done.Go(func() { p.prune(pruning) })
 	return p, nil
 }
 
 func (p *pen) run() {
-	defer close(p.done)
 	for {
 		select {
 		case <-p.quit:
@@ -175,7 +179,7 @@ func write(ctx context.Context, tx *sql.Tx, records []Transfer, seen map[string]
 
 func (p *pen) close() error {
 	p.once.Do(func() { close(p.quit) })
-	<-p.done
+	p.done.Wait()
 	return p.flush(context.Background())
 }
 

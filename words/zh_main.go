@@ -54,6 +54,8 @@ var zhMain = map[string]string{
 	"sessions at once (1000)":                                                     "同时会话数（1000）",
 	"sessions at once from one address (50)":                                      "每个地址的同时会话数（50）",
 	"how long a cut upload can be resumed (24h)":                                  "中断的上传可以续传多久（24h）",
+	"how long the record keeps a transfer (90d)":                                  "传输记录保留多久（90d）",
+	"how many transfers the record keeps, the newest (1000000)":                   "最多保留多少条最新的传输记录（1000000）",
 	"the settings file %s cannot be read":                                         "无法读取设置文件 %s",
 	"%s:%d:%d: there is no setting %q; sampan serve --help lists them":            "%s:%d:%d：没有设置项 %q；sampan serve --help 列出所有设置",
 	"%s:%d:%d: %s": "%s:%d:%d：%s",
