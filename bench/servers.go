@@ -29,6 +29,7 @@ type site struct {
 	*server
 	dir, home string
 	env       *environment
+	cleared   int // how often a strict one was cleared
 }
 
 // An environment is what all servers share.
