@@ -63,11 +63,13 @@ func serve(ctx context.Context, e *env, src sources) error {
 	signal.Notify(signals, append([]os.Signal{os.Interrupt, syscall.SIGTERM}, reloadSignals...)...)
 	defer signal.Stop(signals)
 
-	screen, log := e.screenAndLog()
+	level := s.logLevel()
+	screen, log := e.screenAndLog(level)
 	srv, err := start(ctx, s, log, e)
 	if err != nil {
 		return err
 	}
+	srv.level = level
 	if srv.password != "" {
 		e.say(words.M("The first operator is %q with the password %s\nKeep it: it is shown this once. `sampan user passwd %[1]s` sets another.", operatorName, srv.password))
 	}
@@ -99,17 +101,18 @@ func serve(ctx context.Context, e *env, src sources) error {
 
 // screenAndLog are the live screen, nil where there is no terminal, and the log: for people on a terminal, above the
 // live screen where there is one, and for programs elsewhere.
-func (e *env) screenAndLog() (screen *console.Screen, log *slog.Logger) {
+func (e *env) screenAndLog(level slog.Leveler) (screen *console.Screen, log *slog.Logger) {
+	how := &slog.HandlerOptions{Level: level}
 	if isTerminal(e.in) && isTerminal(e.out) && inForeground(e.in.(*os.File)) {
 		screen = console.New(e.in.(*os.File), e.out.(*os.File), e.lang)
 	}
 	switch {
 	case !isTerminal(e.err):
-		return screen, slog.New(slog.NewJSONHandler(e.err, nil))
+		return screen, slog.New(slog.NewJSONHandler(e.err, how))
 	case screen != nil:
-		return screen, slog.New(slog.NewTextHandler(screen, nil))
+		return screen, slog.New(slog.NewTextHandler(screen, how))
 	}
-	return nil, slog.New(slog.NewTextHandler(e.err, nil))
+	return nil, slog.New(slog.NewTextHandler(e.err, how))
 }
 
 func isTerminal(f any) bool {
@@ -141,6 +144,7 @@ type server struct {
 	*data
 	settings  settings
 	log       *slog.Logger
+	level     *slog.LevelVar // of log
 	certs     certificates
 	doors     []door
 	socket    net.Listener // of operators
@@ -291,6 +295,7 @@ func (srv *server) reload(src sources) {
 		}
 	}
 	srv.hub.SetLimits(s.MaxSessions.n, s.MaxPerAddress.n)
+	srv.level.Set(s.logLevel().Level())
 	srv.log.Info("settings reloaded", "pin", srv.certs.pin())
 }
 

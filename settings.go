@@ -5,6 +5,7 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -40,6 +41,7 @@ type settings struct {
 	PartAge       age       `toml:"part-age"`
 	RecordAge     age       `toml:"record-age"`
 	MaxRecords    count     `toml:"max-records"`
+	LogLevel      choice    `toml:"log-level"`
 }
 
 func defaults() settings {
@@ -55,6 +57,7 @@ func defaults() settings {
 		PartAge:       age(24 * time.Hour),
 		RecordAge:     age(90 * 24 * time.Hour),
 		MaxRecords:    count{1_000_000},
+		LogLevel:      choice{is: "info", of: []string{"debug", "info", "warn", "error"}},
 	}
 }
 
@@ -138,6 +141,10 @@ func settingRows() []setting {
 		{
 			"max-records", "N", func(s *settings) field { return &s.MaxRecords }, false,
 			words.M("how many transfers the record keeps, the newest (1000000)"),
+		},
+		{
+			"log-level", "debug|info|warn|error", func(s *settings) field { return &s.LogLevel }, true,
+			words.M("what is logged: info tells of each log-in and transfer, warn of what went wrong (info)"),
 		},
 	}
 }
@@ -362,3 +369,10 @@ func (a *age) UnmarshalText(b []byte) error {
 }
 
 func (a age) String() string { return fmt.Sprint(time.Duration(a)) }
+
+// logLevel is the least level that is logged.
+func (s *settings) logLevel() *slog.LevelVar {
+	level := &slog.LevelVar{}
+	_ = level.UnmarshalText([]byte(s.LogLevel.is)) // one of the choices
+	return level
+}

@@ -40,6 +40,7 @@ func TestSettingsOrder(t *testing.T) {
 		"tls-cert": {"a.pem", "b.pem"}, "tls-key": {"a.key", "b.key"},
 		"default-quota": {"1G", "2G"}, "max-sessions": {"7", "8"}, "max-sessions-per-address": {"5", "6"},
 		"part-age": {"1h", "2d"}, "record-age": {"30d", "365d"}, "max-records": {"10", "20"},
+		"log-level": {"warn", "debug"},
 	}
 	for _, row := range settingRows() {
 		v, ok := values[row.key]

@@ -80,7 +80,7 @@ func startSampan(durability string) func(*site, netip.AddrPort, bool) (*process,
 	return func(s *site, at netip.AddrPort, _ bool) (*process, error) {
 		return launch(s.dir, nil, s.env.sampan, "serve", "--data", s.path("data"), "--ftp", at.String(),
 			"--durability", durability, "--max-sessions", "20000", "--max-sessions-per-address", "20000",
-			"--tls-cert", s.env.cert, "--tls-key", s.env.key)
+			"--tls-cert", s.env.cert, "--tls-key", s.env.key, "--log-level", "warn")
 	}
 }
 
