@@ -59,7 +59,7 @@ func Open(ctx context.Context, path string, o Options) (*Book, error) {
 	return open(ctx, path, o, migrations)
 }
 
-func open(ctx context.Context, path string, o Options, steps []string) (_ *Book, err error) {
+func open(ctx context.Context, path string, o Options, steps []migration) (_ *Book, err error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
@@ -91,8 +91,12 @@ func open(ctx context.Context, path string, o Options, steps []string) (_ *Book,
 	if b.r, err = openPool(path, 4, false); err != nil {
 		return nil, errors.Join(openError(err, path), b.w.Close())
 	}
-	if err = migrate(ctx, b.w, path, steps); err == nil {
-		if _, err = b.w.ExecContext(ctx, `PRAGMA journal_mode = wal`); err == nil {
+	if err = migrate(ctx, b.w, path, b.dir, steps); err == nil {
+		_, err = b.w.ExecContext(ctx, `PRAGMA journal_mode = wal`)
+		if err == nil { // again and again, for the book may have been moved above a home
+			err = b.update(ctx, func(tx *sql.Tx) error { return relativeHomes(ctx, tx, b.dir) })
+		}
+		if err == nil {
 			b.pen, err = newPen(ctx, b)
 		}
 		if err != nil {

@@ -196,10 +196,10 @@ func TestMigrationKeepsACopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	next := len(migrations) + 1
-	broken := append(migrations[:len(migrations):len(migrations)], `CREATE TABLE extra (x); INSERT INTO nowhere VALUES (1)`)
+	broken := append(migrations[:len(migrations):len(migrations)], statements(`CREATE TABLE extra (x); INSERT INTO nowhere VALUES (1)`))
 	_, err = open(t.Context(), file, o, broken)
 	wantKind(t, err, fault.Local)
-	newer := append(migrations[:len(migrations):len(migrations)], `CREATE TABLE extra (x)`)
+	newer := append(migrations[:len(migrations):len(migrations)], statements(`CREATE TABLE extra (x)`))
 	b, err = open(t.Context(), file, o, newer)
 	if err != nil {
 		t.Fatalf("after a migration that failed: %v", err)
@@ -225,6 +225,75 @@ func TestMigrationKeepsACopy(t *testing.T) {
 	defer b.Close()
 	if _, err := b.Get(t.Context(), "old"); err != nil {
 		t.Errorf("the copy from before: %v", err)
+	}
+}
+
+// TestMovedBook: homes below the book's directory move with it, also those of a book from before this was so, and one
+// that comes to lie below it stays the same home.
+func TestMovedBook(t *testing.T) {
+	t.Parallel()
+	top, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	in := func(names ...string) string { return filepath.Join(append([]string{top}, names...)...) }
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	var b *Book
+	reopen := func(dir string, steps []migration) {
+		t.Helper()
+		b, err = open(ctx, filepath.Join(dir, "book.db"), Options{Homes: filepath.Join(dir, "homes"), Log: quiet()}, steps)
+		check(err)
+	}
+	quota, outside := int64(1000), in("there", "files")
+	check(os.Mkdir(in("here"), 0o700))
+	reopen(in("here"), migrations[:1])
+	add(t, b, NewAccount{Name: "ann", Quota: &quota})
+	add(t, b, NewAccount{Name: "ben", Quota: &quota, Home: in("here", "homes", "ann")})
+	add(t, b, NewAccount{Name: "eve", Quota: &quota, Home: outside})
+	_, err = b.w.ExecContext(ctx, `
+		PRAGMA foreign_keys = off; -- as it was kept before
+		UPDATE homes SET dir = $1 WHERE dir = 'homes/ann'; UPDATE accounts SET home = $1 WHERE home = 'homes/ann'`, in("here", "homes", "ann"))
+	check(err)
+	check(b.Close())
+
+	for _, step := range []struct {
+		dir  string
+		move func() error
+	}{
+		{in("here"), func() error { return nil }},
+		{in("moved"), func() error { return os.Rename(in("here"), in("moved")) }},
+		{in("there"), func() error { // above eve's home
+			return errors.Join(os.Rename(in("moved", "book.db"), in("there", "book.db")), os.Rename(in("moved", "homes"), in("there", "homes")))
+		}},
+	} {
+		check(step.move())
+		reopen(step.dir, migrations)
+		ann := filepath.Join(step.dir, "homes", "ann")
+		for name, home := range map[string]string{"ann": ann, "ben": ann, "eve": outside} {
+			quota++
+			a, err := b.Update(ctx, name, Change{Quota: &quota})
+			if err != nil || a.Home != home || a.Quota != quota {
+				t.Errorf("in %s: %s has %s with quota %d, %v; want %s with %d", step.dir, name, a.Home, a.Quota, err, home, quota)
+			}
+			if got, err := b.Quota(ctx, home); err != nil || got != quota {
+				t.Errorf("in %s: quota of %s: %d, %v; want %d", step.dir, name, got, err, quota)
+			}
+			if a, err = b.Update(ctx, name, Change{Home: &home}); err != nil || a.Home != home || a.Quota != quota {
+				t.Errorf("in %s: the same home again: %s with quota %d, %v", step.dir, a.Home, a.Quota, err)
+			}
+			_, err = b.Add(ctx, NewAccount{Name: "fay", Password: "correct horse", Home: filepath.Join(home, "sub")})
+			wantKind(t, err, fault.Denied)
+		}
+		check(b.Close())
+	}
+	if _, err := os.Stat(in("moved", "book.db.before-v2")); err != nil {
+		t.Errorf("no copy from before: %v", err)
 	}
 }
 

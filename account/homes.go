@@ -38,6 +38,23 @@ func resolve(dir string) (string, error) {
 	}
 }
 
+// kept returns how the book in bookDir keeps a home: one that lies below is kept relative to it, with slashes, so that
+// they can be moved together. found is the reverse; see also relativeHomes.
+func kept(bookDir, home string) string {
+	rel, err := filepath.Rel(bookDir, home)
+	if err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+		return home
+	}
+	return filepath.ToSlash(rel)
+}
+
+func found(bookDir, kept string) string {
+	if filepath.IsAbs(kept) {
+		return kept
+	}
+	return filepath.Join(bookDir, filepath.FromSlash(kept))
+}
+
 // holds reports whether inner is outer or lies below it; both are resolved.
 func holds(outer, inner string) bool {
 	if runtime.GOOS == "darwin" { // the usual file system there ignores case; Rel does so on Windows
@@ -58,7 +75,7 @@ func same(a, b string) bool {
 
 // settle makes dir the home of the account folded: it checks that no other home holds it or lies in it, makes the
 // directory, and sets the home's quota: to quota, else to the one that the home has, else to the default. It returns
-// the directory as the book writes it. With fresh the directory must be new or empty.
+// the directory as the book keeps it. With fresh the directory must be new or empty.
 func (b *Book) settle(ctx context.Context, tx *sql.Tx, folded, dir string, quota *int64, fresh bool) (string, error) {
 	if !filepath.IsAbs(dir) {
 		return "", fault.New(fault.Syntax, "the home must be an absolute path, not %s", dir)
@@ -74,7 +91,7 @@ func (b *Book) settle(ctx context.Context, tx *sql.Tx, folded, dir string, quota
 	if holds(dir, b.dir) || holds(dir, homes) {
 		return "", fault.New(fault.Denied, "%s cannot be a home: it holds the server's own files", dir)
 	}
-	if dir, err = amongOthers(ctx, tx, folded, dir); err != nil {
+	if dir, err = b.amongOthers(ctx, tx, folded, dir); err != nil {
 		return "", err
 	}
 	if fresh {
@@ -85,6 +102,7 @@ func (b *Book) settle(ctx context.Context, tx *sql.Tx, folded, dir string, quota
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fault.Wrap(fault.Local, err, "%s cannot be made a home", dir)
 	}
+	dir = kept(b.dir, dir)
 	if quota == nil {
 		_, err = tx.ExecContext(ctx, `INSERT INTO homes (dir, quota) VALUES ($1, $2) ON CONFLICT DO NOTHING`, dir, b.o.DefaultQuota)
 	} else {
@@ -126,7 +144,7 @@ func (b *Book) Quota(ctx context.Context, home string) (int64, error) {
 	if ok {
 		return quota, nil
 	}
-	err := b.r.QueryRowContext(ctx, `SELECT quota FROM homes WHERE dir = $1`, home).Scan(&quota)
+	err := b.r.QueryRowContext(ctx, `SELECT quota FROM homes WHERE dir = $1`, kept(b.dir, home)).Scan(&quota)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, fault.New(fault.NotExist, "no account has the home %s", home)
 	}
@@ -138,8 +156,8 @@ func (b *Book) Quota(ctx context.Context, home string) (int64, error) {
 }
 
 // amongOthers refuses a dir that holds or lies in somebody else's home; one that is somebody's home is returned as
-// the book writes it.
-func amongOthers(ctx context.Context, tx *sql.Tx, folded, dir string) (string, error) {
+// that one has it.
+func (b *Book) amongOthers(ctx context.Context, tx *sql.Tx, folded, dir string) (string, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT home, min(name) FROM accounts WHERE folded <> $1 GROUP BY home`, folded)
 	if err != nil {
 		return "", err
@@ -150,6 +168,7 @@ func amongOthers(ctx context.Context, tx *sql.Tx, folded, dir string) (string, e
 		if err := rows.Scan(&other, &name); err != nil {
 			return "", err
 		}
+		other = found(b.dir, other)
 		switch {
 		case same(dir, other):
 			return other, nil

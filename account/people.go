@@ -51,6 +51,7 @@ func (b *Book) load(ctx context.Context, q querier, cond string, args ...any) ([
 			if r.State, err = ParseState(state); err != nil {
 				return nil, tampered(err)
 			}
+			r.Home = found(b.dir, r.Home)
 			r.Created, r.LastSeen = fromMicros(created), b.pen.lastSeen(r.folded, fromMicros(seen))
 			r.Grants = []Grant{}
 			out = append(out, r)
@@ -289,20 +290,20 @@ func (b *Book) apply(ctx context.Context, tx *sql.Tx, r *row, c Change, stored s
 	if !r.Operator && slices.Contains(posts, r.folded) {
 		return fault.New(fault.BadName, "the name %q is kept for an operator", r.Name)
 	}
+	home := kept(b.dir, r.Home)
 	if c.Home != nil {
-		home, err := b.settle(ctx, tx, r.folded, *c.Home, c.Quota, false)
-		if err != nil {
+		var err error
+		if home, err = b.settle(ctx, tx, r.folded, *c.Home, c.Quota, false); err != nil {
 			return err
 		}
-		r.Home = home
 	} else if c.Quota != nil {
-		if _, err := tx.ExecContext(ctx, `UPDATE homes SET quota = $2 WHERE dir = $1`, r.Home, *c.Quota); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE homes SET quota = $2 WHERE dir = $1`, home, *c.Quota); err != nil {
 			return err
 		}
 	}
 	_, err := tx.ExecContext(ctx, `
 		UPDATE accounts SET email = $2, password = $3, state = $4, operator = $5, home = $6, lenient = $7 WHERE folded = $1`,
-		r.folded, r.Email, r.password, r.State.String(), r.Operator, r.Home, r.Lenient)
+		r.folded, r.Email, r.password, r.State.String(), r.Operator, home, r.Lenient)
 	if err != nil {
 		return err
 	}

@@ -18,9 +18,22 @@ import (
 // applicationID marks the file as a book of ours (sqlite.org/fileformat.html, section 1.3.17): "Smpn".
 const applicationID = 0x536d706e
 
+// A migration changes a book that lies in dir.
+type migration func(ctx context.Context, tx *sql.Tx, dir string) error
+
+// statements is a migration in SQL alone.
+func statements(text string) migration {
+	return func(ctx context.Context, tx *sql.Tx, _ string) error {
+		_, err := tx.ExecContext(ctx, text)
+		return err
+	}
+}
+
 // migrations bring a book from schema version i to i+1. What was released never changes; a new one is added at the
 // end. Times are microseconds since 1970 UTC, 0 for never; sizes are bytes, -1 for no limit.
-var migrations = []string{`
+var migrations = []migration{firstSchema, relativeHomes}
+
+var firstSchema = statements(`
 	CREATE TABLE homes (
 		dir      TEXT PRIMARY KEY,
 		quota    BIGINT NOT NULL
@@ -80,7 +93,40 @@ var migrations = []string{`
 	);
 	CREATE INDEX transfers_account ON transfers(account, id);
 	CREATE INDEX transfers_ended ON transfers(ended);
-`}
+`)
+
+// relativeHomes makes homes below the book's directory relative to it; see kept.
+func relativeHomes(ctx context.Context, tx *sql.Tx, dir string) error {
+	rows, err := tx.QueryContext(ctx, `SELECT dir FROM homes`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var homes []string
+	for rows.Next() {
+		var home string
+		if err := rows.Scan(&home); err != nil {
+			return err
+		}
+		if kept(dir, home) != home {
+			homes = append(homes, home)
+		}
+	}
+	if err := rows.Err(); err != nil || len(homes) == 0 {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, `PRAGMA defer_foreign_keys = on`); err != nil {
+		return err
+	}
+	for _, home := range homes {
+		_, err := tx.ExecContext(ctx, `UPDATE homes SET dir = $2 WHERE dir = $1; UPDATE accounts SET home = $2 WHERE home = $1`,
+			home, kept(dir, home))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // openPool opens connections to the file; every one of them has the same pragmas.
 func openPool(path string, conns int, writer bool) (*sql.DB, error) {
@@ -109,8 +155,8 @@ func openPool(path string, conns int, writer bool) (*sql.DB, error) {
 	return db, nil
 }
 
-// migrate brings the book to the newest schema. An existing one is copied first.
-func migrate(ctx context.Context, db *sql.DB, path string, steps []string) error {
+// migrate brings the book, which lies in dir, to the newest schema. An existing one is copied first.
+func migrate(ctx context.Context, db *sql.DB, path, dir string, steps []migration) error {
 	var id, version, tables int
 	err := errors.Join(
 		db.QueryRowContext(ctx, `PRAGMA application_id`).Scan(&id),
@@ -138,7 +184,7 @@ func migrate(ctx context.Context, db *sql.DB, path string, steps []string) error
 	}
 	defer tx.Rollback()
 	for _, step := range steps[version:] {
-		if _, err := tx.ExecContext(ctx, step); err != nil {
+		if err := step(ctx, tx, dir); err != nil {
 			return fault.Wrap(fault.Local, err, "%s cannot be brought up to date; it was left as it is", path)
 		}
 	}
