@@ -47,10 +47,10 @@ type conn struct {
 	// The loop's, handed to the goroutine of a moving command while there is one.
 	state
 	secured
-	lang   words.Lang       // of replies
-	link   *link            // of block mode, nil if there is none
-	kept   *net.TCPListener // for passive ways, nil if none is kept
-	ending atomic.Bool      // the last reply was sent
+	lang   words.Lang  // of replies
+	link   *link       // of block mode, nil if there is none
+	leases []*lease    // of passive ports, the last one behind
+	ending atomic.Bool // the last reply was sent
 
 	// The loop's alone.
 	busy    chan struct{} // closed when the moving command ends; nil when there is none
@@ -137,7 +137,6 @@ func (c *conn) serve() {
 	defer c.sess.End()
 	go c.readLines()
 	defer close(c.ended)
-	defer c.leavePort()
 	defer c.agree(nil)
 	defer c.drop()
 	defer c.settle()

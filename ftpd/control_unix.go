@@ -3,6 +3,7 @@
 package ftpd
 
 import (
+	"errors"
 	"net"
 	"syscall"
 
@@ -26,20 +27,6 @@ func keepUrgentInline(nc net.Conn) {
 	onSocket(nc, func(fd int) { unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1) })
 }
 
-// someoneWaits reports whether a connection to ln came that was not taken.
-func someoneWaits(ln syscall.Conn) bool {
-	waits := true
-	raw, err := ln.SyscallConn()
-	if err == nil {
-		raw.Control(func(fd uintptr) {
-			some := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-			n, err := unix.Poll(some, 0)
-			waits = n != 0 || err != nil
-		})
-	}
-	return waits
-}
-
 // discardUnread reads away what has come, without waiting for more.
 func discardUnread(nc net.Conn) {
 	onSocket(nc, func(fd int) {
@@ -51,3 +38,6 @@ func discardUnread(nc net.Conn) {
 		}
 	})
 }
+
+// portTaken reports that a port cannot be opened because another program has it.
+func portTaken(err error) bool { return errors.Is(err, unix.EADDRINUSE) || errors.Is(err, unix.EACCES) }

@@ -1,16 +1,20 @@
 package ftpd
 
 import (
+	"errors"
 	"net"
-	"syscall"
+
+	"golang.org/x/sys/windows"
 )
 
 // hungUp knows nothing here; the reader sees the end of the connection a moment later.
 func hungUp(net.Conn) bool { return false }
 
-// someoneWaits cannot tell here, and no port is kept.
-func someoneWaits(syscall.Conn) bool { return true }
-
 func keepUrgentInline(net.Conn) {}
 
 func discardUnread(net.Conn) {}
+
+// portTaken reports that a port cannot be opened because another program, or the system, has it.
+func portTaken(err error) bool {
+	return errors.Is(err, windows.WSAEADDRINUSE) || errors.Is(err, windows.WSAEACCES)
+}

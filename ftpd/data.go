@@ -3,15 +3,12 @@ package ftpd
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
-	"syscall"
 	"time"
 
 	"sampan/ftp"
-	"sampan/words"
 )
 
 // A way is how the next data connection comes about; it serves one.
@@ -80,111 +77,21 @@ func (c *conn) epsv(arg string) error {
 // listen makes a passive way and returns its port.
 func (c *conn) listen() (uint16, error) {
 	c.agree(nil)
-	if c.kept != nil && someoneWaits(c.kept) {
-		c.leavePort()
+	var err error
+	c.leases, err = c.srv.ports.lend(c.sess.Context(), c.leases, c.local(), c.peer())
+	switch {
+	case errors.Is(err, errPortsLent):
+		return 0, refuse(425, "All passive ports (%s) are lent to your address; end other sessions there, or try again in a minute", c.srv.ports.say())
+	case errors.Is(err, errPortsTaken):
+		c.srv.log.Error("no passive port", "reason", err.Error(), "try", "--passive-ports A-B")
+		return 0, refuse(425, "Other programs have all passive ports (%s); the operator can choose others", c.srv.ports.say())
+	case err != nil:
+		c.srv.log.Error("no passive port", "reason", err.Error())
+		return 0, refuse(425, "No passive port can be opened now; the operator's log says why")
 	}
-	if c.kept == nil {
-		ln, err := c.srv.listenPassive(c.sess.Context(), c.local())
-		if err != nil {
-			c.srv.log.Error("no passive port", "reason", err.Error())
-			return 0, refuse(425, "No passive port is free (%s); try again, or ask the operator for more", c.srv.ports())
-		}
-		c.kept = ln
-	}
-	c.agree(&passive{c: c, ln: c.kept, peer: c.peer(), ports: c.srv.ports()})
-	return addrPort(c.kept.Addr()).Port(), nil
-}
-
-// leavePort closes the passive port, and every connection on it that was not taken.
-func (c *conn) leavePort() {
-	if c.kept != nil {
-		c.kept.Close()
-		c.kept = nil
-	}
-}
-
-// ports names the passive ports for people who look at firewalls.
-func (s *Server) ports() words.Message {
-	if s.cfg.PassiveLow == 0 {
-		return words.M("any port")
-	}
-	return words.M("ports %d-%d", s.cfg.PassiveLow, s.cfg.PassiveHigh)
-}
-
-// listenPassive opens a passive port on the address that the client reached, so that nobody else is near it. Ports that
-// others hold are skipped.
-func (s *Server) listenPassive(ctx context.Context, local netip.Addr) (*net.TCPListener, error) {
-	network := "tcp4"
-	if !local.Is4() {
-		network = "tcp6"
-	}
-	// A transfer that stalls is cut anyway, without probes; and a socket of Multipath TCP costs more to make and to use.
-	cfg := net.ListenConfig{KeepAlive: -1}
-	cfg.SetMultipathTCP(false)
-	try := func(port int) (*net.TCPListener, error) {
-		ln, err := cfg.Listen(ctx, network, netip.AddrPortFrom(local, uint16(port)).String())
-		if err != nil {
-			return nil, err
-		}
-		return ln.(*net.TCPListener), nil
-	}
-	if s.cfg.PassiveLow == 0 {
-		return try(0)
-	}
-	n := s.cfg.PassiveHigh - s.cfg.PassiveLow + 1
-	first := rand.IntN(n)
-	for i := range n {
-		ln, err := try(s.cfg.PassiveLow + (first+i)%n)
-		if err == nil || !errors.Is(err, syscall.EADDRINUSE) && !errors.Is(err, syscall.EACCES) {
-			return ln, err
-		}
-	}
-	return nil, syscall.EADDRINUSE
-}
-
-// A passive way waits for the client. Its port is kept for the next one, for to open a port is most of the work of a
-// small transfer. Two connections to one port cannot be told apart, so only a port on which nothing ever came but what
-// was asked for is kept: with a connection too many, also one that came between two transfers, the port is closed and
-// the next one is chosen at random (RFC 2577 section 8). A configured range is small: its ports are given back at once.
-type passive struct {
-	c       *conn
-	ln      *net.TCPListener
-	peer    netip.Addr
-	ports   words.Message
-	exposed bool // strangers know it
-}
-
-func (p *passive) close() {
-	if p.exposed || p.c.srv.cfg.PassiveLow != 0 || someoneWaits(p.ln) {
-		p.c.leavePort()
-	}
-}
-
-// open takes the client's connection. Strangers are closed without a word, and the port goes on waiting.
-func (p *passive) open(ctx context.Context, patience time.Duration) (net.Conn, error) {
-	p.exposed = true // until the client came, and nobody else
-	p.ln.SetDeadline(time.Now().Add(patience))
-	strangers := false
-	stop := context.AfterFunc(ctx, func() { p.ln.SetDeadline(time.Unix(1, 0)) })
-	defer func() { p.exposed = p.exposed || !stop() }() // the deadline may still come, too late for this one
-	for {
-		nc, err := p.ln.AcceptTCP()
-		switch {
-		case ctx.Err() != nil:
-			if err == nil {
-				nc.Close()
-			}
-			return nil, context.Cause(ctx)
-		case err != nil:
-			return nil, refuse(425, "Nobody connected to port %d within %s; is a firewall closing the passive ports (%s)?",
-				addrPort(p.ln.Addr()).Port(), patience, p.ports)
-		case remote(nc).Addr() == p.peer:
-			p.exposed = strangers
-			return nc, nil
-		}
-		nc.Close()
-		strangers = true
-	}
+	l := c.leases[len(c.leases)-1]
+	c.agree(l)
+	return l.port.at.Port(), nil
 }
 
 // port names where the client waits, over IPv4.

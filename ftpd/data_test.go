@@ -1,17 +1,13 @@
 package ftpd
 
 import (
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
-	"runtime"
-	"strings"
 	"testing"
 	"time"
 
 	"sampan/ftp"
-	"sampan/session"
 )
 
 // listenFor opens a port on the client's side and returns PORT's argument.
@@ -147,55 +143,6 @@ func ownAddress(t *testing.T) string {
 	return ""
 }
 
-func TestPassivePorts(t *testing.T) {
-	t.Parallel()
-	const own = "127.0.0.77"                  // where nobody else opens ports
-	taken, err := net.Listen("tcp", own+":0") // somebody else's port inside the range
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
-	low := int(addrPort(taken.Addr()).Port())
-	h := newHouse(t, func(_ *house, c *Config, _ *session.Config) { c.PassiveLow, c.PassiveHigh = low, min(low+3, 65535) },
-		hurried(func(l *limits) { l.connect = 100 * time.Millisecond }))
-	h.add("alice", -1, nil)
-	h.put("alice", "f", []byte("x"))
-	h.addr = h.serve(own+":0", false)
-	p := h.login("alice")
-	var last string
-	for range 300 { // a second PASV closes the first: none leaks
-		last = p.cmd(227, "PASV").Text()
-		got, ok := ftp.ParsePASV(last)
-		if !ok || int(got.Port()) <= low || int(got.Port()) > low+3 || got.Addr() != netip.MustParseAddr(own) {
-			t.Fatal(last)
-		}
-	}
-	first, _ := ftp.ParsePASV(last)
-	addr := p.epsv()
-	if first.String() != addr {
-		if nc, err := net.Dial("tcp", first.String()); err == nil {
-			nc.Close()
-			t.Error("the first port is still open")
-		}
-	}
-	p.cmd(150, "RETR f") // nobody comes
-	text := p.want(425).Text()
-	if !strings.Contains(text, fmt.Sprintf("ports %d-%d", low, low+3)) || !strings.Contains(text, "firewall") {
-		t.Error(text)
-	}
-	others := []*peer{h.login("alice"), h.login("alice"), h.login("alice")}
-	for _, o := range others {
-		o.epsv()
-	}
-	p.cmd(425, "EPSV")
-	others[0].tcp.Close() // the port dies with its session
-	eventually(t, "a port is free", func() bool {
-		p.send("EPSV\r\n")
-		r, err := ftp.ReadReply(p.r)
-		return err == nil && r.Code == 229
-	})
-}
-
 // TestRESTAcrossPASV: an offset holds for one transfer, across a PASV in between.
 func TestRESTAcrossPASV(t *testing.T) {
 	t.Parallel()
@@ -295,82 +242,4 @@ func TestIPv6(t *testing.T) {
 		t.Fatalf("%q %v", b, err)
 	}
 	four.want(226)
-}
-
-// TestKeptPort: a session keeps its passive port as long as nothing comes there but what was asked for. A connection too
-// many is never taken for the next transfer's, wherever it came in between, and it makes the port another one.
-func TestKeptPort(t *testing.T) {
-	t.Parallel()
-	everyWay(t, func(t *testing.T, h *house, login func(string) *peer) {
-		h.put("alice", "f", []byte("secret"))
-		p := login("alice")
-		fetch := func(addr string) {
-			t.Helper()
-			nc := p.dialData(addr)
-			p.cmd(150, "RETR f")
-			b, err := io.ReadAll(p.secure(nc))
-			if err != nil || string(b) != "secret" {
-				t.Fatalf("%q %v", b, err)
-			}
-			nc.Close()
-			p.want(226)
-		}
-		stray := func(addr string) (check func()) {
-			nc := p.dialData(addr)
-			return func() {
-				t.Helper()
-				if b, err := io.ReadAll(nc); len(b) > 0 {
-					t.Fatalf("%q %v", b, err)
-				}
-			}
-		}
-		addr := p.epsv()
-		fetch(addr)
-		if p.epsv() != addr && runtime.GOOS != "windows" {
-			t.Fatal("the port was not kept")
-		}
-		fetch(addr)
-		gone := func(what string, check func()) {
-			t.Helper()
-			check()
-			if nc, err := net.Dial("tcp", addr); err == nil {
-				nc.Close()
-				t.Fatal(what + ": the port is still open")
-			}
-			addr = p.epsv()
-			fetch(addr)
-		}
-
-		check := stray(addr) // nothing is agreed
-		next := p.epsv()
-		if next == addr {
-			t.Fatal("a port where a stray waits was given out")
-		}
-		gone("between two transfers", check)
-
-		p.epsv()
-		check = stray(addr)
-		p.epsv()
-		gone("a second EPSV", check)
-
-		p.epsv()
-		check = stray(addr)
-		p.cmd(226, "ABOR")
-		gone("ABOR", check)
-
-		p.epsv()
-		check = stray(addr)
-		p.cmd(550, "RETR nothing")
-		gone("a refused transfer", check)
-
-		p.epsv()
-		nc := p.dialData(addr)
-		check = stray(addr) // behind the right one
-		p.cmd(150, "RETR f")
-		if b, err := io.ReadAll(p.secure(nc)); err != nil || string(b) != "secret" {
-			t.Fatalf("%q %v", b, err)
-		}
-		p.want(226)
-		gone("two connections", check)
-	})
 }

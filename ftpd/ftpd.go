@@ -49,6 +49,7 @@ type Server struct {
 	subverbs map[string]*command // of site
 	tls      *tls.Config         // what the configs of all connections are made from; see tickets
 	public   public
+	ports    ports
 
 	ctx  context.Context // ends every session that is left when Shutdown runs out of time
 	stop context.CancelFunc
@@ -85,6 +86,7 @@ func New(c Config) *Server {
 	}
 	s.verbs, s.subverbs = index(s.commands), index(s.site)
 	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.ports = ports{low: c.PassiveLow, high: c.PassiveHigh, rest: time.Minute, open: map[netip.AddrPort]*port{}, accept: s.acceptAll}
 	return s
 }
 
@@ -95,23 +97,31 @@ func (s *Server) Serve(l net.Listener, implicit bool) error {
 		return nil
 	}
 	defer s.untrack(l)
+	s.acceptAll(l, func(nc net.Conn) {
+		if !s.admit(nc, implicit) {
+			nc.Close()
+		}
+	})
+	return nil
+}
+
+// acceptAll hands on what comes to l, until l is closed.
+func (s *Server) acceptAll(l net.Listener, hand func(net.Conn)) {
 	for wait := time.Duration(0); ; {
 		nc, err := l.Accept()
 		switch {
 		case err == nil:
 			wait = 0
-			if !s.admit(nc, implicit) {
-				nc.Close()
-			}
-		case s.isClosing(), errors.Is(err, net.ErrClosed):
-			return nil
+			hand(nc)
+		case errors.Is(err, net.ErrClosed):
+			return
 		default: // no descriptor left, or the connection was gone at once
 			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
 			s.log.Warn("a connection could not be accepted", "reason", err.Error())
 			select {
 			case <-time.After(wait):
 			case <-s.ctx.Done():
-				return nil
+				return
 			}
 		}
 	}
@@ -131,12 +141,6 @@ func (s *Server) untrack(l net.Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.listeners, l)
-}
-
-func (s *Server) isClosing() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closing
 }
 
 // admit gives nc its goroutine; false when the server is closing.
@@ -211,6 +215,7 @@ func (s *Server) Shutdown(ctx context.Context) {
 	}
 	s.stop()
 	<-ended
+	s.ports.close()
 }
 
 // remote returns the peer's address, IPv4 as such.

@@ -207,6 +207,7 @@ type peer struct {
 	r    *bufio.Reader
 	cfg  *tls.Config // of data connections too, nil without TLS
 	prot bool
+	from string // its own address, "" for any
 }
 
 const patience = 20 * time.Second
@@ -222,15 +223,15 @@ func (h *house) dialTo(addr string) *peer {
 }
 
 // connect connects and reads nothing.
-func (h *house) connect(addr string) *peer {
+func (h *house) connect(addr string) *peer { return h.connectFrom("", addr) }
+
+// connectFrom connects from an address of choice, which its data connections come from too.
+func (h *house) connectFrom(local, addr string) *peer {
 	h.t.Helper()
-	nc, err := net.Dial("tcp", addr)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	h.t.Cleanup(func() { nc.Close() })
-	nc.SetDeadline(time.Now().Add(patience))
-	return &peer{t: h.t, tcp: nc.(*net.TCPConn), nc: nc, r: bufio.NewReader(nc)}
+	p := &peer{t: h.t, from: local}
+	p.nc = p.dialData(addr)
+	p.tcp, p.r = p.nc.(*net.TCPConn), bufio.NewReader(p.nc)
+	return p
 }
 
 // login connects, and logs in over clear text; TYPE is I.
@@ -336,7 +337,11 @@ func (p *peer) epsv() string {
 
 func (p *peer) dialData(addr string) net.Conn {
 	p.t.Helper()
-	nc, err := net.Dial("tcp", addr)
+	var d net.Dialer
+	if p.from != "" {
+		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(p.from)}
+	}
+	nc, err := d.Dial("tcp", addr)
 	if err != nil {
 		p.t.Fatal(err)
 	}
