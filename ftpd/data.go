@@ -176,7 +176,7 @@ func (c *conn) openData() (dataConn, error) {
 	case c.ctx.Err() != nil:
 		return nil, context.Cause(c.ctx)
 	case errors.Is(err, errForeignTicket):
-		return nil, refuse(425, "The data connection showed the TLS session of another connection")
+		return nil, refuse(425, "The data connection showed the TLS session of another account")
 	}
 	c.srv.log.Info("no TLS on a data connection", "reason", err.Error(), "remote", remote(nc).String())
 	return nil, refuse(425, "TLS on the data connection failed")

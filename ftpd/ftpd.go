@@ -50,6 +50,7 @@ type Server struct {
 	tls      *tls.Config         // what the configs of all connections are made from; see tickets
 	public   public
 	ports    ports
+	owners   owners
 
 	ctx  context.Context // ends every session that is left when Shutdown runs out of time
 	stop context.CancelFunc

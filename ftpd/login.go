@@ -52,6 +52,9 @@ func (c *conn) login(name, password string) error {
 	err := c.sess.Login(name, password)
 	if err == nil {
 		c.loggedIn, c.failures = true, 0
+		if a, err := c.sess.Account(); err == nil && c.encrypted {
+			c.srv.owners.set(c.id, a.Name)
+		}
 		return c.reply(230, "Welcome")
 	}
 	if fault.KindOf(err) == fault.Unauth {

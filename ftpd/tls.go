@@ -43,10 +43,38 @@ func (c *conn) controlTLS() *tls.Config {
 	return cfg
 }
 
-var errForeignTicket = errors.New("the data connection resumes the TLS session of another control connection")
+// owners remembers the accounts of control connections with TLS, by their ids: about the last 10,000 to 20,000 log-ins, so
+// that also one that has ended is known for a while.
+type owners struct {
+	mu             sync.Mutex
+	recent, before map[string]string
+}
 
-// dataTLS is the config of one data connection. It resumes from this control connection's tickets alone (a client that
-// shows none is let in too); one of another control connection is refused, for whoever shows it is not our client.
+func (o *owners) set(id []byte, account string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.recent == nil || len(o.recent) >= 10_000 {
+		o.recent, o.before = map[string]string{}, o.recent
+	}
+	o.recent[string(id)] = account
+}
+
+// get returns "" for a control connection that nobody logged in on, or that is forgotten.
+func (o *owners) get(id []byte) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if account := o.recent[string(id)]; account != "" {
+		return account
+	}
+	return o.before[string(id)]
+}
+
+var errForeignTicket = errors.New("the data connection resumes the TLS session of another account")
+
+// dataTLS is the config of one data connection. It resumes from the tickets of this control connection, and of others
+// of the same account: programs with many connections keep the tickets of all in one place. A client that shows none is
+// let in too. A ticket of another account is refused, for whoever shows it is not our client; one of which nothing is
+// known (its control connection may be logging in just now) counts as none.
 //
 // No ticket is sent on a TLS 1.3 data connection: a client that only uploads would not read it, and its close would
 // become a reset that destroys what we have not read yet. SessionTicketsDisabled does that, but it would stop resuming
@@ -80,7 +108,15 @@ func (c *conn) dataTLS() *tls.Config {
 			return nil, err
 		}
 		for _, extra := range ss.Extra {
-			if id, ok := bytes.CutPrefix(extra, ticketMark); ok && !bytes.Equal(id, c.id) {
+			id, ok := bytes.CutPrefix(extra, ticketMark)
+			if !ok || bytes.Equal(id, c.id) {
+				continue
+			}
+			owner := c.srv.owners.get(id)
+			if owner == "" {
+				return nil, nil
+			}
+			if a, err := c.sess.Account(); err != nil || a.Name != owner {
 				return nil, errForeignTicket
 			}
 		}

@@ -98,8 +98,8 @@ func (c *countingCache) Put(key string, s *tls.ClientSessionState) {
 
 func (c *countingCache) restore() { c.ClientSessionCache.Put(c.key, c.last) }
 
-// TestForeignTicket: a data connection that resumes the session of another control connection is refused, and one that
-// shows no ticket is not.
+// TestForeignTicket: a data connection that resumes the session of another account is refused, and one that shows no
+// ticket is not.
 func TestForeignTicket(t *testing.T) {
 	t.Parallel()
 	versions(t, func(t *testing.T, cfg func() *tls.Config) {
@@ -126,6 +126,41 @@ func TestForeignTicket(t *testing.T) {
 			t.Fatalf("%q %v", b, err)
 		}
 		alice.want(226)
+	})
+}
+
+// TestTicketsOfOneAccount: rclone keeps the tickets of all its connections in one place, and any data connection shows the
+// newest: one of a connection that has logged in, that has ended, or that is about to log in.
+func TestTicketsOfOneAccount(t *testing.T) {
+	t.Parallel()
+	versions(t, func(t *testing.T, cfg func() *tls.Config) {
+		h := newHouse(t)
+		h.add("alice", -1, nil)
+		h.put("alice", "f", []byte("content"))
+		c := cfg()
+		mine := h.loginWith("Alice", c) // names differ in case, not the account
+		resumes := func(want bool) {
+			t.Helper()
+			nc := mine.begin("RETR f").(*tls.Conn)
+			b, err := io.ReadAll(nc)
+			if err != nil || string(b) != "content" {
+				t.Fatalf("%q %v", b, err)
+			}
+			if got := nc.ConnectionState().DidResume; got != want {
+				t.Errorf("resumed: %t", got)
+			}
+			nc.Close()
+			mine.want(226)
+		}
+		another := h.loginWith("alice", c)
+		resumes(true)
+		another.cmd(221, "QUIT")
+		h.loginWith("alice", c).cmd(221, "QUIT")
+		resumes(true)
+		stranger := h.dial()
+		stranger.startTLS(c)
+		stranger.cmd(200, "NOOP") // the ticket comes before the reply
+		resumes(false)
 	})
 }
 

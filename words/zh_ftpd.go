@@ -79,7 +79,7 @@ var zhFtpd = map[string]string{
 	"Data connections go to your own address only":                                                                                                        "数据连接只能通往你自己的地址",
 	"Data connections do not go to ports below 1024":                                                                                                      "数据连接不通往 1024 以下的端口",
 	"Cannot connect to your port %d; is a firewall in between? Passive mode may work":                                                                     "无法连接你的端口 %d；中间是否有防火墙？被动模式也许可行",
-	"The data connection showed the TLS session of another connection":                                                                                    "数据连接出示了另一个连接的 TLS 会话",
+	"The data connection showed the TLS session of another account":                                                                                       "数据连接出示了另一个账户的 TLS 会话",
 	"TLS on the data connection failed":                                                                                                                   "数据连接上的 TLS 失败",
 	"PASV, EPSV, PORT or EPRT comes first":                                                                                                                "须先 PASV、EPSV、PORT 或 EPRT",
 
