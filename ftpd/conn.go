@@ -75,6 +75,7 @@ type state struct {
 	algo      string      // of HASH
 	ascii     bool        // TYPE A
 	rest      int64
+	restSaid  bool
 	allo      int64 // bytes announced, -1 if none
 	rangeFrom int64
 	rangeEnd  int64 // included; -1 without RANG

@@ -3,6 +3,7 @@ package ftpd
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -192,12 +193,17 @@ func socket(d dataConn) *net.TCPConn {
 	return d.(*net.TCPConn)
 }
 
-// finish ends in order what was sent. What the client sent is read first: left unread, the close would become a reset,
-// which takes from the client what it has not read yet.
-func finish(d dataConn) error {
+// finish ends in order what was sent, and waits up to linger for the client's end. What the client sent is read first: left
+// unread, the close would become a reset, which takes from the client what it has not read yet.
+func finish(d dataConn, linger time.Duration) error {
 	defer d.Close()
 	err := d.CloseWrite()
-	discardUnread(socket(d))
+	tcp := socket(d)
+	if err == nil && linger > 0 {
+		tcp.SetReadDeadline(time.Now().Add(linger))
+		io.Copy(io.Discard, io.LimitReader(tcp, 64<<10))
+	}
+	discardUnread(tcp)
 	return err
 }
 

@@ -35,6 +35,7 @@ type limits struct {
 	handshake time.Duration
 	write     time.Duration // for the client to take a reply
 	linger    time.Duration // for the client to read the last reply
+	taken     time.Duration // for the client to close the data connection of a download behind REST
 	below     int           // entries of a listing with -R
 }
 
@@ -76,6 +77,7 @@ func New(c Config) *Server {
 		limits: limits{
 			idle: 5 * time.Minute, login: 2 * time.Minute, connect: 10 * time.Second,
 			handshake: 10 * time.Second, write: 30 * time.Second, linger: time.Second,
+			taken: 100 * time.Millisecond,
 			below: 100_000,
 		},
 		commands:  commands(),

@@ -55,7 +55,7 @@ func (c *conn) restCommand(arg string) error {
 	case n > 0 && c.ascii:
 		return refuse(504, "Offsets mean something in TYPE I only")
 	}
-	c.rest = n
+	c.rest, c.restSaid = n, true
 	return c.reply(350, "The next transfer begins there")
 }
 

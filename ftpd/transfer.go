@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"io"
 	"strings"
+	"time"
 
 	"sampan/fault"
 	"sampan/files"
@@ -15,7 +16,7 @@ import (
 // takeOffset returns what REST said, which holds for one transfer.
 func (c *conn) takeOffset() int64 {
 	off := c.rest
-	c.rest = 0
+	c.rest, c.restSaid = 0, false
 	return off
 }
 
@@ -58,6 +59,12 @@ func (c *conn) progress(t *session.Transfer) string {
 // retr sends a file.
 func (c *conn) retr(arg string) error {
 	defer c.spent()
+	// aria2 takes 150 and 226 in one read if they come together, and then waits a minute for the 226 that it has. It says
+	// REST before every download, and closes its end when it has all.
+	var linger time.Duration
+	if c.restSaid {
+		linger = c.srv.limits.taken
+	}
 	off, n := c.takePiece()
 	p, err := c.at(arg)
 	switch {
@@ -82,7 +89,7 @@ func (c *conn) retr(arg string) error {
 	if !c.ascii { // clients take the number for a promise
 		opening = c.say("Sending %s (%d bytes)", p, n)
 	}
-	out, err := c.outlet(opening)
+	out, err := c.outlet(opening, linger)
 	if err != nil {
 		return err
 	}
@@ -114,8 +121,9 @@ type outlet struct {
 	close  func()       // when nothing is known of how it ended
 }
 
-// outlet answers that the transfer begins, and returns where its bytes go.
-func (c *conn) outlet(opening string) (outlet, error) {
+// outlet answers that the transfer begins, and returns where its bytes go. In stream mode the end waits up to linger for
+// the client's.
+func (c *conn) outlet(opening string, linger time.Duration) (outlet, error) {
 	if c.blocks {
 		l, err := c.openLink(opening)
 		if err != nil {
@@ -128,7 +136,7 @@ func (c *conn) outlet(opening string) (outlet, error) {
 	if err != nil {
 		return outlet{}, err
 	}
-	return outlet{d, func() error { return finish(d) }, func() { cutOff(d) }, func() { d.Close() }}, nil
+	return outlet{d, func() error { return finish(d, linger) }, func() { cutOff(d) }, func() { d.Close() }}, nil
 }
 
 // stor receives a file, behind what REST said: exactly the size of one's own part goes on behind the part, any other

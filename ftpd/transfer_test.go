@@ -2,21 +2,25 @@ package ftpd
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"net"
+	"os"
 	"testing"
+	"time"
 )
 
 // everyWay runs a test over clear text and over TLS.
-func everyWay(t *testing.T, test func(t *testing.T, h *house, login func(string) *peer)) {
+func everyWay(t *testing.T, test func(t *testing.T, h *house, login func(string) *peer), changes ...change) {
 	t.Run("plain", func(t *testing.T) {
 		t.Parallel()
-		h := newHouse(t)
+		h := newHouse(t, changes...)
 		h.add("alice", -1, nil)
 		test(t, h, h.login)
 	})
 	t.Run("tls", func(t *testing.T) {
 		t.Parallel()
-		h := newHouse(t)
+		h := newHouse(t, changes...)
 		h.add("alice", -1, nil)
 		test(t, h, h.loginTLS)
 	})
@@ -82,4 +86,30 @@ func TestRefusedRangeIsNoRange(t *testing.T) {
 		p.cmd(501, "RANG "+bad)
 		p.store(226, "STOR f", []byte("content"))
 	}
+}
+
+// TestRepliesOfADownloadBehindREST: aria2, which says REST before every download, must not find 226 in the read that
+// brings 150: it comes when the client has closed its end.
+func TestRepliesOfADownloadBehindREST(t *testing.T) {
+	t.Parallel()
+	everyWay(t, func(t *testing.T, h *house, login func(string) *peer) {
+		h.put("alice", "f", []byte("content"))
+		p := login("alice")
+		p.cmd(350, "REST 0")
+		nc := p.begin("RETR f")
+		if b, err := io.ReadAll(nc); err != nil || string(b) != "content" {
+			t.Fatalf("%q %v", b, err)
+		}
+		p.nc.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+		if b, err := p.r.Peek(1); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("%q %v before the client closed its end", b, err)
+		}
+		p.nc.SetReadDeadline(time.Now().Add(patience))
+		nc.Close()
+		p.want(226)
+
+		nc = p.begin("RETR f") // without REST nobody waits
+		p.want(226)
+		nc.Close()
+	}, hurried(func(l *limits) { l.taken = time.Minute }))
 }
