@@ -161,9 +161,10 @@ func (c *conn) stor(arg string) error {
 	})
 }
 
-// noTransfer forgets what was agreed for a transfer that is refused.
+// noTransfer forgets what was said about a transfer that is refused. The way stays, for the next one or until another is
+// agreed: curl, which shakes hands on the data connection while it waits for the reply, takes its end for a failure of
+// passive mode and never tells the reason.
 func (c *conn) noTransfer(err error) error {
-	c.spent()
 	c.takeOffset()
 	c.takeSize()
 	c.takeRange()

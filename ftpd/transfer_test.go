@@ -113,3 +113,38 @@ func TestRepliesOfADownloadBehindREST(t *testing.T) {
 		nc.Close()
 	}, hurried(func(l *limits) { l.taken = time.Minute }))
 }
+
+// TestRefusedUploadKeepsTheWay: the data connection of an upload that is refused stays as it is, so that a client which
+// looks there first hears the reply; it serves the next transfer, or ends when another way is agreed.
+func TestRefusedUploadKeepsTheWay(t *testing.T) {
+	t.Parallel()
+	everyWay(t, func(t *testing.T, h *house, login func(string) *peer) {
+		p := login("alice")
+		for _, refused := range []string{"STOR no/f", "APPE no/f", "STOR a\x01b"} {
+			nc := p.passive()
+			p.send(refused + "\r\n")
+			if r := p.any(); r.Code/100 != 5 {
+				t.Fatalf("%s: %d %q", refused, r.Code, r.Lines)
+			}
+			nc.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+			if n, err := nc.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatalf("%s: %d bytes, %v on the data connection", refused, n, err)
+			}
+			nc.SetReadDeadline(time.Now().Add(patience))
+			p.cmd(150, "STOR f")
+			up := p.secure(nc)
+			up.Write([]byte("content"))
+			up.Close()
+			p.want(226)
+			same(t, "f", h.read("alice", "f"), []byte("content"))
+
+			nc = p.passive()
+			p.send(refused + "\r\n")
+			p.any()
+			p.epsv()
+			if n, err := nc.Read(make([]byte, 1)); n > 0 || err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatalf("%s, and another way: %d bytes, %v on the data connection", refused, n, err)
+			}
+		}
+	})
+}
