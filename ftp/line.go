@@ -30,8 +30,8 @@ const (
 // (RFC 1123 section 4.1.2.12).
 type LineReader struct {
 	r       io.Reader
-	in      []byte // read and not looked at yet
-	buf     [512]byte
+	in      []byte    // read and not looked at yet
+	buf     [256]byte // a session keeps it while it waits
 	line    []byte
 	telnet  telnetState
 	tooLong bool
@@ -53,12 +53,6 @@ func NewLineReader(r io.Reader) *LineReader { return &LineReader{r: r} }
 
 // Buffered returns how many bytes were read from the connection and belong to no line yet.
 func (l *LineReader) Buffered() int { return len(l.in) + len(l.line) }
-
-// More reports whether the next ReadLine returns without waiting for the connection, as far as a look can tell.
-func (l *LineReader) More() bool {
-	end := bytes.IndexByte(l.in, '\n')
-	return end >= 0 && l.telnet == telnetText && bytes.IndexByte(l.in[:end], telnetIAC) < 0
-}
 
 // ReadLine returns the next line without its end. ErrNUL is about that line alone: the next call reads on behind
 // it. After ErrLongLine nothing more can be read. A line that the connection's end cuts off is not returned.

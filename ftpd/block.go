@@ -278,7 +278,7 @@ func (c *conn) runHeld(l line) {
 	for ok, aborted := true, false; ok; {
 		if aborted {
 			c.drop()
-			c.fresh(c.sess.Context())
+			c.fresh()
 		}
 		if c.link != nil {
 			c.link.begun = false

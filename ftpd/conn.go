@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -20,31 +21,24 @@ import (
 	"sampan/words"
 )
 
-// A conn is one control connection. Three kinds of goroutine touch it: the reader turns bytes into lines; the loop runs
-// commands one after another; and a command that moves bytes runs on its own, so that the loop stays free to answer
-// ABOR, STAT and NOOP (RFC 959 section 4.1.3). While one moves, the loop holds back every other command. In block mode
-// every command runs there, and goes on with what was held back; see block.go.
+// A conn is one control connection. One goroutine reads its lines and runs the commands, one after another; while it
+// waits for the client there is nothing else. While a command moves bytes another one, the ear, reads on: it answers NOOP
+// and STAT, sees ABOR and the end of the connection (RFC 959 section 4.1.3), and holds back every other command. In block
+// mode the goroutine that runs a command goes on with what was held back; see block.go.
 type conn struct {
 	srv  *Server
 	sess *session.Session
 	tcp  net.Conn // the socket
 	id   []byte   // names this control connection in TLS tickets
-	born time.Time
 
-	// The reader's; the loop changes in while the reader waits behind AUTH.
-	in      *ftp.LineReader
-	read    chan []line
-	resume  chan struct{} // AUTH was handled
-	readEnd chan struct{} // closed when the reader ended
-	sawQuit atomic.Bool   // a QUIT was read: the end of the connection is no accident
-
-	ended chan struct{} // closed when the loop ended
+	in      *ftp.LineReader // of whoever reads
+	sawQuit atomic.Bool     // a QUIT was read: the end of the connection is no accident
+	eof     atomic.Bool     // nothing more comes
 
 	write   sync.Mutex // guards what follows; held while writing to out
 	out     net.Conn   // tcp or TLS over it
 	replies replies
 
-	// The loop's, handed to the goroutine of a moving command while there is one.
 	state
 	secured
 	lang   words.Lang  // of replies
@@ -52,10 +46,9 @@ type conn struct {
 	leases []*lease    // of passive ports, the last one behind
 	ending atomic.Bool // the last reply was sent
 
-	// The loop's alone.
-	busy    chan struct{} // closed when the moving command ends; nil when there is none
-	inOrder bool          // what moves goes on with what is held
-	eof     bool          // the reader ended
+	heard    time.Time // when the client did something last
+	stranger time.Time // since when nobody is logged in
+	wakes    time.Time // when reading ends without a line; zero if that is not set
 
 	queue
 	charset charset
@@ -101,15 +94,8 @@ type line struct {
 
 func newConn(s *Server, nc net.Conn, sess *session.Session) *conn {
 	c := &conn{
-		srv: s, sess: sess, tcp: nc, out: nc, born: time.Now(),
-		id:      make([]byte, 16),
-		in:      ftp.NewLineReader(nc),
-		read:    make(chan []line),
-		resume:  make(chan struct{}),
-		readEnd: make(chan struct{}),
-		ended:   make(chan struct{}),
-		state:   freshState(),
-		queue:   queue{room: make(chan struct{}, 1)},
+		srv: s, sess: sess, tcp: nc, out: nc, id: make([]byte, 16), in: ftp.NewLineReader(nc),
+		state: freshState(), stranger: time.Now(),
 	}
 	c.replies.decided.L = &c.write
 	rand.Read(c.id)
@@ -127,6 +113,9 @@ func (c *conn) forget() {
 	c.agree(nil)
 	c.drop()
 	c.sess.Logout()
+	if c.loggedIn || c.asker {
+		c.stranger, c.wakes = time.Now(), time.Time{}
+	}
 	failures := c.failures
 	c.state = freshState()
 	c.failures = failures
@@ -136,169 +125,126 @@ func (c *conn) serve() {
 	defer hangUp(c.tcp, c.srv.limits.linger)
 	defer c.closeTLS()
 	defer c.sess.End()
-	go c.readLines()
-	defer close(c.ended)
 	defer c.agree(nil)
 	defer c.drop()
-	defer c.settle()
+	defer c.decide()
+	defer c.goodbye()
+	defer context.AfterFunc(c.sess.Context(), c.wake)()
+	c.heard = time.Now()
 	c.reply(220, "Sampan at your service")
 	c.loop()
 }
 
-// settle waits for a command that still moves, and for uploads that are all there.
-func (c *conn) settle() {
-	if c.busy != nil {
-		c.abort(errGone())
-		<-c.busy
-	}
-	c.decide()
-}
-
-// readLines is the reader.
-func (c *conn) readLines() {
-	defer close(c.readEnd)
-	defer close(c.read)
-	var some []line
-	for {
-		text, err := c.in.ReadLine()
-		l := line{err: err}
-		if err == nil {
-			l.cmd, l.err = ftp.ParseCommand(text)
-		}
-		if l.cmd.Verb == "QUIT" && blank(l.cmd.Arg) {
-			c.sawQuit.Store(true)
-		}
-		fatal := err != nil && !errors.Is(err, ftp.ErrNUL)
-		if fatal && !errors.Is(err, ftp.ErrLongLine) {
-			return
-		}
-		if some = append(some, l); err == nil && len(some) < maxHeld && l.cmd.Verb != "AUTH" && c.in.More() {
-			continue
-		}
-		select {
-		case c.read <- some:
-			some = nil
-		case <-c.ended:
-			return
-		}
-		if fatal {
-			<-c.ended
-			return
-		}
-		if l.cmd.Verb == "AUTH" { // what follows may be TLS
-			select {
-			case <-c.resume:
-			case <-c.ended:
-				return
-			}
-		}
-	}
-}
-
 // loop runs the commands in the order in which they came.
 func (c *conn) loop() {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	heard := time.Now()
 	for !c.ending.Load() {
-		if c.busy == nil {
-			if l, _, ok := c.next(); ok {
-				c.do(l)
-				heard = time.Now()
+		if ctx := c.sess.Context(); ctx.Err() != nil {
+			c.decide()
+			if !c.ending.Load() { // an upload that was cut has not told it
+				c.lines(421, fault.Say(context.Cause(ctx)).In(c.lang))
+			}
+			return
+		}
+		l, _, ok := c.next()
+		if !ok {
+			var err error
+			if l, err = c.read(); err != nil {
+				if !c.waitsOn(err) {
+					return
+				}
 				continue
 			}
-			if c.eof {
-				return
-			}
 		}
-		lines := c.read
-		if c.eof || c.full(c.inOrder) {
-			lines = nil
-		}
-		timer.Reset(c.patience(heard))
-		select {
-		case some, ok := <-lines:
-			heard = time.Now()
-			c.hear(some, ok)
-		case <-c.room:
-		case <-c.busy:
-			c.busy = nil
-			heard = time.Now()
-		case <-timer.C:
-			if c.busy == nil {
-				c.reply(421, "Nothing was heard from you for too long; good-bye")
-				return
-			}
-		case <-c.sess.Context().Done():
-			if c.busy != nil {
-				<-c.busy
-				c.busy = nil
-			}
-			c.decide()
-			if !c.ending.Load() { // the transfer that was cut has not told it yet
-				c.lines(421, fault.Say(context.Cause(c.sess.Context())).In(c.lang))
-			}
-			return
-		}
+		c.do(l)
+		c.heard = time.Now()
 	}
 }
 
-// patience is how long the loop waits for the next command.
-func (c *conn) patience(heard time.Time) time.Duration {
-	d := c.srv.limits.idle
-	if c.busy != nil {
-		return d
+// read reads a line, and waits no longer than wakes.
+func (c *conn) read() (line, error) {
+	if c.eof.Load() {
+		return line{}, io.EOF
 	}
-	if !c.loggedIn && !c.asker {
-		return min(time.Until(c.born.Add(c.srv.limits.login)), d)
+	if until := c.until(); c.wakes.IsZero() || until.Before(c.wakes) {
+		c.wakeAt(until)
 	}
-	return max(d-time.Since(heard), 0)
+	l, err := c.readLine()
+	if err == nil {
+		c.heard = time.Now()
+	}
+	return l, err
 }
 
-// hear takes lines from the reader: they are run one after another, or held back while a command moves.
-func (c *conn) hear(some []line, ok bool) {
-	if !ok {
-		c.eof = true
-		// A control connection that ends without QUIT aborts what it began (RFC 959 section 4.1.1, QUIT).
-		if c.busy != nil && !c.sawQuit.Load() {
-			c.abort(errGone())
-		}
-		return
+// waitsOn tells whether reading goes on after err.
+func (c *conn) waitsOn(err error) bool {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	if c.sess.Context().Err() == nil && !time.Now().Before(c.until()) {
+		c.reply(421, "Nothing was heard from you for too long; good-bye")
+		return false
+	}
+	c.wakes = time.Time{}
+	return true
+}
+
+// until is how long the next command may take to come.
+func (c *conn) until() time.Time {
+	until := c.heard.Add(c.srv.limits.idle)
+	if login := c.stranger.Add(c.srv.limits.login); !c.loggedIn && !c.asker && login.Before(until) {
+		return login
+	}
+	return until
+}
+
+// readLine reads a line for whoever's turn it is.
+func (c *conn) readLine() (line, error) {
+	text, err := c.in.ReadLine()
+	l := line{err: err}
+	switch {
+	case err == nil:
+		l.cmd, l.err = ftp.ParseCommand(text)
+	case errors.Is(err, ftp.ErrLongLine):
+		c.deaf(true)
+	case !errors.Is(err, ftp.ErrNUL):
+		return l, err
+	}
+	switch {
+	case l.cmd.Verb == "AUTH": // what follows may be TLS
+		c.deaf(true)
+	case l.cmd.Verb == "QUIT" && blank(l.cmd.Arg):
+		c.sawQuit.Store(true)
 	}
 	c.sess.Touch()
-	for _, l := range some {
-		if c.ending.Load() {
-			return
-		}
-		if !c.nothingHeld() {
-			c.hold(l)
-			continue
-		}
-		if c.busy == nil {
-			c.do(l)
-			continue
-		}
-		if row, arg := c.find(l.cmd); l.err == nil && !c.inOrder && row != nil && row.need&during != 0 && arg == "" {
-			c.run(row, arg)
-			continue
-		}
-		c.hold(l)
-	}
+	return l, nil
 }
 
 // do runs one line: exactly one reply ends it, whatever was sent.
 func (c *conn) do(l line) {
 	if c.blocks {
-		c.start(func() { c.runHeld(l) })
+		c.move(func() { c.runHeld(l) })
 		return
 	}
 	switch row, arg, ok := c.check(l); {
 	case !ok:
-	case row.need&moves == 0:
-		c.run(row, arg)
+	case row.need&moves != 0:
+		c.move(func() { c.run(row, arg) })
+	case row.need&deep != 0:
+		aside(func() { c.run(row, arg) })
 	default:
-		c.start(func() { c.run(row, arg) })
+		c.run(row, arg)
 	}
+}
+
+// aside runs f on a stack of its own: what is deep makes the stack grow, and the goroutine of a session keeps its own while
+// it waits for the next command.
+func aside(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	<-done
 }
 
 // check finds the row of a line and whether it may run now; what may not is answered.
@@ -332,7 +278,7 @@ func (c *conn) check(l line) (row *command, arg string, ok bool) {
 		c.refuseRow(row, err)
 		switch l.cmd.Verb {
 		case "AUTH":
-			c.goOn()
+			c.deaf(false)
 		case "QUIT": // the client stays, and may still be cut
 			c.sawQuit.Store(false)
 		}
@@ -340,30 +286,10 @@ func (c *conn) check(l line) (row *command, arg string, ok bool) {
 	return row, arg, err == nil
 }
 
-// goOn lets the reader read behind AUTH.
-func (c *conn) goOn() {
-	select {
-	case c.resume <- struct{}{}:
-	case <-c.readEnd:
-	}
-}
-
-// start runs a command, or many, on a goroutine of its own.
-func (c *conn) start(run func()) {
-	c.fresh(c.sess.Context())
-	busy := make(chan struct{})
-	c.busy, c.inOrder = busy, c.blocks
-	go func() {
-		defer close(busy)
-		defer c.abort(nil)
-		run()
-	}()
-}
-
 // run runs a command and answers its error.
 func (c *conn) run(row *command, arg string) {
 	if row.verb == "AUTH" {
-		defer c.goOn()
+		defer c.deaf(false)
 	}
 	defer func() {
 		if p := recover(); p != nil {
@@ -416,14 +342,12 @@ func hangUp(nc net.Conn, linger time.Duration) {
 // sure tells, between the data sync and the rename of an upload, whether the client is still there: one that was
 // killed ends both its connections alike, and then the end of the data says nothing.
 func (c *conn) sure() error {
-	select {
-	case <-c.readEnd:
-	default:
-		if !hungUp(c.tcp) {
-			return nil
-		}
-		select { // a QUIT may stand before the end
-		case <-c.readEnd:
+	if !c.eof.Load() && !hungUp(c.tcp) {
+		return nil
+	}
+	if ear := c.overhear(); ear != nil { // a QUIT may stand before the end
+		select {
+		case <-ear:
 		case <-time.After(time.Second):
 		}
 	}

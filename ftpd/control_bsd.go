@@ -9,6 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// seesEnd says that hungUp needs somebody who reads.
+const seesEnd = false
+
 // hungUp reports whether the peer ended or reset the connection. An end behind bytes that nobody has read is not seen.
 func hungUp(nc net.Conn) bool {
 	gone := false

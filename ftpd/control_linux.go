@@ -6,6 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// seesEnd says that hungUp needs nobody who reads.
+const seesEnd = true
+
 // hungUp reports whether the peer ended or reset the connection, also when there are bytes before that which nobody
 // has read.
 func hungUp(nc net.Conn) bool {

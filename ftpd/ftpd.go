@@ -52,6 +52,7 @@ type Server struct {
 	public   public
 	ports    ports
 	owners   owners
+	pulse    pulse
 
 	ctx  context.Context // ends every session that is left when Shutdown runs out of time
 	stop context.CancelFunc
@@ -176,7 +177,8 @@ func (s *Server) handle(nc net.Conn, implicit bool) {
 	defer sess.End()
 	c := newConn(s, nc, sess)
 	if implicit {
-		if err := c.startTLS(); err != nil {
+		var err error
+		if aside(func() { err = c.startTLS() }); err != nil {
 			s.log.Info("no TLS", "reason", err.Error(), "remote", via.Remote.String())
 			return
 		}

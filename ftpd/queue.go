@@ -2,7 +2,10 @@ package ftpd
 
 import (
 	"context"
+	"errors"
+	"os"
 	"sync"
+	"time"
 
 	"sampan/fault"
 )
@@ -15,95 +18,209 @@ const (
 	maxHeldBytes = 256 << 10
 )
 
-// A queue holds the lines that were read while a command moves. The loop puts them in; whoever runs commands takes them.
+// A queue holds the lines that were read while a command moves: the ear puts them in, and whoever runs commands takes them.
 type queue struct {
-	held struct {
-		sync.Mutex
-		lines  []line
-		first  int // of lines, not taken yet
-		bytes  int
-		aborts int  // ABORs among them
-		waits  bool // the loop waits for room
-	}
-	room chan struct{} // hears when there is room again
+	hold   sync.Mutex // guards what follows
+	held   []line
+	first  int // of held, not taken yet
+	bytes  int
+	aborts int  // ABORs among them
+	full   bool // nothing more is read until many are taken
+
+	busy    bool          // a command moves
+	inOrder bool          // what moves goes on with what is held
+	ear     chan struct{} // closed when the ear ends; nil if there is none
+	shut    bool          // nothing is read behind the line that was read last
+	over    bool          // the session ends
 
 	ctx    context.Context // of the moving command
 	cancel context.CancelCauseFunc
 }
 
-// fresh begins a context for a command that moves.
-func (q *queue) fresh(parent context.Context) {
-	q.held.Lock()
-	defer q.held.Unlock()
-	q.ctx, q.cancel = context.WithCancelCause(parent)
+// move runs what moves bytes. The ear begins to listen when that takes long, and ends with it. Where the end of the
+// connection cannot be seen behind bytes that nobody reads, and in block mode, where clients send ahead, it listens at once.
+func (c *conn) move(run func()) {
+	c.hold.Lock()
+	c.ctx, c.cancel = context.WithCancelCause(c.sess.Context())
+	c.busy, c.inOrder = true, c.blocks
+	if c.blocks || !seesEnd {
+		c.overhearLocked()
+	}
+	c.hold.Unlock()
+	c.srv.pulse.begin(c)
+	defer c.still()
+	run()
+}
+
+// still ends the ear and the context of the command that moved.
+func (c *conn) still() {
+	c.srv.pulse.end(c)
+	c.hold.Lock()
+	c.busy = false
+	c.cancel(nil)
+	ear := c.ear
+	if ear != nil {
+		c.tcp.SetReadDeadline(longAgo)
+		c.wakes = time.Time{}
+	}
+	c.hold.Unlock()
+	if ear != nil {
+		<-ear
+	}
+}
+
+// deaf says whether nothing is read behind the line that was read last.
+func (c *conn) deaf(on bool) {
+	c.hold.Lock()
+	defer c.hold.Unlock()
+	c.shut = on
+}
+
+// wakeAt sets when reading ends without a line: at once if the session was told to end.
+func (c *conn) wakeAt(t time.Time) {
+	c.hold.Lock()
+	defer c.hold.Unlock()
+	c.wakes = t
+	if c.sess.Context().Err() != nil { // whose wake may have come before
+		t = longAgo
+	}
+	c.tcp.SetReadDeadline(t)
+}
+
+// wake ends reading.
+func (c *conn) wake() {
+	c.hold.Lock()
+	defer c.hold.Unlock()
+	if !c.over {
+		c.tcp.SetReadDeadline(longAgo)
+	}
+}
+
+// goodbye keeps wake from the last words.
+func (c *conn) goodbye() {
+	c.hold.Lock()
+	defer c.hold.Unlock()
+	c.over = true
+}
+
+// longAgo is a deadline that is over.
+var longAgo = time.Unix(1, 0)
+
+// fresh begins a context for what moves behind an ABOR.
+func (c *conn) fresh() {
+	c.hold.Lock()
+	defer c.hold.Unlock()
+	c.ctx, c.cancel = context.WithCancelCause(c.sess.Context())
 }
 
 // abort ends the command that moves.
-func (q *queue) abort(why error) {
-	q.held.Lock()
-	defer q.held.Unlock()
-	q.cancel(why)
+func (c *conn) abort(why error) {
+	c.hold.Lock()
+	defer c.hold.Unlock()
+	if c.busy {
+		c.cancel(why)
+	}
 }
 
-// hold puts a line in. An ABOR ends what moves, and drops what stands before it.
-func (c *conn) hold(l line) {
-	h := &c.held
-	h.Lock()
-	defer h.Unlock()
-	h.lines = append(h.lines, l)
-	h.bytes += len(l.cmd.Verb) + len(l.cmd.Arg)
-	if l.cmd.Verb == "ABOR" && c.busy != nil {
-		h.aborts++
+// overhear makes sure that there is an ear, if a command moves and more may be read. It returns the ear.
+func (c *conn) overhear() <-chan struct{} {
+	c.hold.Lock()
+	defer c.hold.Unlock()
+	c.overhearLocked()
+	return c.ear
+}
+
+func (c *conn) overhearLocked() {
+	if c.ear != nil || !c.busy || c.full || c.shut || c.eof.Load() {
+		return
+	}
+	c.ear = make(chan struct{})
+	c.tcp.SetReadDeadline(time.Time{})
+	go c.hear(c.ear)
+}
+
+// hear is the ear.
+func (c *conn) hear(ear chan struct{}) {
+	defer close(ear)
+	defer func() {
+		c.hold.Lock()
+		c.ear = nil
+		c.hold.Unlock()
+	}()
+	for {
+		l, err := c.readLine()
+		if errors.Is(err, os.ErrDeadlineExceeded) { // nothing moves any more, or all ends
+			return
+		}
+		if err != nil {
+			// A control connection that ends without QUIT aborts what it began (RFC 959 section 4.1.1, QUIT).
+			if c.eof.Store(true); !c.sawQuit.Load() {
+				c.abort(errGone())
+			}
+			return
+		}
+		if row := c.answered(l); row != nil {
+			c.run(row, "")
+		} else if !c.keep(l) {
+			return
+		}
+	}
+}
+
+// answered returns the row of a line that is answered while another command moves; nil if it has to wait.
+func (c *conn) answered(l line) *command {
+	c.hold.Lock()
+	waits := c.inOrder || c.first < len(c.held)
+	c.hold.Unlock()
+	row, arg := c.find(l.cmd)
+	if waits || l.err != nil || row == nil || row.need&during == 0 || arg != "" {
+		return nil
+	}
+	return row
+}
+
+// keep puts a line in, and tells whether more may be read. An ABOR ends what moves, and drops what stands before it.
+func (c *conn) keep(l line) bool {
+	c.hold.Lock()
+	defer c.hold.Unlock()
+	c.held = append(c.held, l)
+	c.bytes += len(l.cmd.Verb) + len(l.cmd.Arg)
+	if l.cmd.Verb == "ABOR" && c.busy {
+		c.aborts++
 		c.cancel(fault.New(fault.Cut, "aborted as you asked"))
 	}
+	n := len(c.held) - c.first
+	c.full = c.bytes >= maxHeldBytes || n >= maxAhead || !c.inOrder && n >= maxHeld
+	return !c.full && !c.shut
 }
 
 // next takes a line out; aborted says that it is an ABOR behind which everything begins anew.
-func (q *queue) next() (l line, aborted, ok bool) {
-	h := &q.held
-	h.Lock()
-	defer h.Unlock()
-	if h.first == len(h.lines) {
+func (c *conn) next() (l line, aborted, ok bool) {
+	c.hold.Lock()
+	defer c.hold.Unlock()
+	if c.first == len(c.held) {
 		return line{}, false, false
 	}
-	l = h.lines[h.first]
-	h.lines[h.first] = line{}
-	if h.first++; h.first == len(h.lines) {
-		h.first, h.lines = 0, h.lines[:0]
-		if cap(h.lines) > 2*maxHeld {
-			h.lines = nil
+	l = c.held[c.first]
+	c.held[c.first] = line{}
+	if c.first++; c.first == len(c.held) {
+		c.first, c.held = 0, c.held[:0]
+		if cap(c.held) > 2*maxHeld {
+			c.held = nil
 		}
 	}
-	h.bytes -= len(l.cmd.Verb) + len(l.cmd.Arg)
-	if h.waits && h.bytes < maxHeldBytes/2 && len(h.lines)-h.first < maxHeld/2 {
-		h.waits = false
-		select {
-		case q.room <- struct{}{}:
-		default:
-		}
+	c.bytes -= len(l.cmd.Verb) + len(l.cmd.Arg)
+	if c.full && c.bytes < maxHeldBytes/2 && len(c.held)-c.first < maxHeld/2 {
+		c.full = false
+		c.overhearLocked()
 	}
-	if h.aborts > 0 {
+	if c.aborts > 0 {
 		if l.cmd.Verb != "ABOR" {
 			l.dropped = true
 		} else {
-			h.aborts--
-			aborted = h.aborts == 0
+			c.aborts--
+			aborted = c.aborts == 0
 		}
 	}
 	return l, aborted, true
-}
-
-// full reports whether no more lines should be read now.
-func (q *queue) full(ahead bool) bool {
-	q.held.Lock()
-	defer q.held.Unlock()
-	n := len(q.held.lines) - q.held.first
-	q.held.waits = q.held.bytes >= maxHeldBytes || n >= maxAhead || !ahead && n >= maxHeld
-	return q.held.waits
-}
-
-func (q *queue) nothingHeld() bool {
-	q.held.Lock()
-	defer q.held.Unlock()
-	return q.held.first == len(q.held.lines)
 }

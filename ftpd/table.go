@@ -26,7 +26,8 @@ const (
 	asker                      // only in a session for asking for an account, else 530
 	secure                     // after AUTH TLS, else 503
 	operator                   // only operators, else 550: Session.Operate sees to it
-	moves                      // runs on its own goroutine, and ABOR can end it
+	moves                      // takes its time: others are held back meanwhile, and ABOR can end it
+	deep                       // needs a deep stack
 	during                     // is answered while another one moves, when it has no argument
 	uploads                    // in block mode a file follows, also where the command is refused
 	unrelated                  // need not wait for uploads that are not decided yet, unless its path is related to theirs
@@ -36,7 +37,7 @@ const (
 func commands() []command {
 	return []command{
 		{"USER", (*conn).user, 0, "<name>", "", "RFC 959 4.1.1"},
-		{"PASS", (*conn).pass, 0, "[<password>]", "", "RFC 959 4.1.1"},
+		{"PASS", (*conn).pass, deep, "[<password>]", "", "RFC 959 4.1.1"},
 		{"ACCT", superfluous, login, "<account>", "", "RFC 959 4.1.1"},
 		{"QUIT", (*conn).quit, 0, "", "", "RFC 959 4.1.1"},
 		{"HOST", (*conn).host, 0, "<name>", "HOST", "RFC 7151 3"},
@@ -51,7 +52,7 @@ func commands() []command {
 		{"FEAT", (*conn).feat, 0, "", "", "RFC 2389 3"},
 		{"OPTS", (*conn).opts, 0, "<verb> [<options>]", "UTF8", "RFC 2389 4, RFC 2640"},
 
-		{"AUTH", (*conn).auth, 0, "TLS", "AUTH TLS", "RFC 4217 4"},
+		{"AUTH", (*conn).auth, deep, "TLS", "AUTH TLS", "RFC 4217 4"},
 		{"PBSZ", (*conn).pbszCommand, secure, "<size>", "PBSZ", "RFC 4217 8"},
 		{"PROT", (*conn).prot, secure, "C | P", "PROT", "RFC 4217 9"},
 		{"CCC", (*conn).ccc, secure, "", "", "RFC 4217 6, 12.3"},
