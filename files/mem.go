@@ -393,6 +393,7 @@ type memUpload struct {
 	filled  spans
 	granted int64
 	full    bool
+	altered bool
 	stale   bool
 	tried   bool
 	over    bool
@@ -533,7 +534,9 @@ func (u *memUpload) WriteAt(b []byte, off int64) (int, error) {
 	}
 	u.m.tree.mu.Lock()
 	defer u.m.tree.mu.Unlock()
-	return u.put(b, off)
+	n, err := u.put(b, off)
+	u.altered = u.altered || n > 0 && off < u.want.From && !u.want.Part
+	return n, err
 }
 
 // ReadFrom appends what src has; what was granted and is not needed is given back.
@@ -644,7 +647,7 @@ func (u *memUpload) Close() error {
 		return nil
 	}
 	u.end()
-	keep := u.want.parks(u.filled.whole(), u.full && !u.tried || u.stale)
+	keep := u.want.parks(u.filled.whole(), u.full && !u.tried || u.altered || u.stale)
 	t.used -= int64(len(u.data)) - keep
 	if keep > 0 {
 		k := owned{u.m.owner, u.path}

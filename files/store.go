@@ -89,10 +89,11 @@ func (a Attr) check(p Path) error {
 
 // Want says how an upload begins.
 type Want struct {
-	From int64 // bytes kept from what is there; writing goes on behind them
-	Size int64 // final size announced by the sender (From included), -1 if unknown
-	Part bool  // From is of the asker's parked part (and must be its exact size, else BadOffset); else of the file (0 ≤ From ≤ size, else BadOffset)
-	New  bool  // fail with Exist if p is taken, at Create or by Commit; a second such upload of p is refused meanwhile
+	From int64       // bytes kept from what is there; writing goes on behind them
+	Size int64       // final size announced by the sender (From included), -1 if unknown
+	Part bool        // From is of the asker's parked part (and must be its exact size, else BadOffset); else of the file (0 ≤ From ≤ size, else BadOffset)
+	Mode fs.FileMode // permission bits of a file that is not there yet; 0 is the usual ones
+	New  bool        // fail with Exist if p is taken, at Create or by Commit; a second such upload of p is refused meanwhile
 }
 
 // An Upload is content on its way to a name. It is used by one goroutine at a time, but for WriteAt.
@@ -119,7 +120,8 @@ type Upload interface {
 	// Close ends the upload. Without Commit it parks what is contiguous from 0 for a later Want{Part: true}
 	// (replacing an older part; an empty one is not kept). An upload that the quota cut short, and for which Commit was
 	// not called, goes back to the part that it began with, if any: it would only keep the home full. One that went on
-	// behind the file and got nothing parks nothing. After Commit went well Close does nothing.
+	// behind the file and got nothing parks nothing, nor does one that was changed within what it kept of the file: it
+	// is no head of anything. After Commit went well Close does nothing.
 	Close() error
 }
 

@@ -28,6 +28,8 @@ type upload struct {
 	pos     int64       // where the file's offset stands
 	mode    fs.FileMode // as measure saw it
 	filled  spans
+	attr    Attr // what Set said
+	altered bool // it was changed within what it kept of the file
 	random  bool // the ledger knows that it is written out of order
 	full    bool // the quota refused the last bytes that were asked for
 	tried   bool // Commit was called
@@ -205,11 +207,8 @@ func (u *upload) makeRoom(a, b int64) error {
 	if _, err := u.grant(grow, grow); err != nil {
 		return err
 	}
-	if a > u.filled.whole() && !u.random {
-		if err := u.h.setRandom(u.e); err != nil {
-			return u.classify(err)
-		}
-		u.random = true
+	if err := u.changes(a); err != nil {
+		return u.classify(err)
 	}
 	if u.end == 0 {
 		u.dropPart()
@@ -262,13 +261,13 @@ func (u *upload) Close() error {
 	}
 	u.over = true
 	u.measure()
-	size := u.want.parks(min(u.filled.whole(), u.end), u.full && !u.tried || u.stale.Load())
+	size := u.want.parks(min(u.filled.whole(), u.end), u.full && !u.tried || u.altered || u.stale.Load())
 	u.h.unclaim(u.e)
 	return u.classify(u.h.park(u.e, u.f, u.end, size))
 }
 
 // parks returns how many of the bytes that are there without a gap are worth a part. refused means that the quota cut
-// the upload short, or that it is stale. A head copied from the file, with nothing new behind it, would only be in the way of the next.
+// the upload short, or that it is stale or altered. A head copied from the file, with nothing new behind it, would only be in the way of the next.
 func (w Want) parks(whole int64, refused bool) int64 {
 	switch {
 	case w.Part && refused:
@@ -320,6 +319,10 @@ func (u *upload) seal() error {
 	u.flying.Wait()
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	if err := u.dress(); err != nil {
+		u.sealed = false
+		return u.classify(err)
+	}
 	u.measure()
 	return nil
 }
@@ -378,7 +381,7 @@ func (u *upload) publish() *change {
 			return fault.New(fault.IsDir, "%s: is a directory", p)
 		case u.want.New, old.mode&fs.ModeIrregular != 0:
 			return taken(p)
-		case old.mode.IsRegular() && old.mode != u.mode:
+		case old.mode.IsRegular() && old.mode != u.mode && u.attr.Mode == nil:
 			if err := u.f.Chmod(old.mode.Perm()); err != nil {
 				return classify(err, p)
 			}

@@ -20,6 +20,7 @@ var partCases = []testCase{
 	{"not sure, then resumed", Parts, notSureThenResumed},
 	{"parts are one's own", Parts | Owners, oneOwnParts},
 	{"gaps are not parked", Parts | Random, gapsNotParked},
+	{"changed within the file, not parked", Parts | Random, changedWithinNotParked},
 }
 
 func parkAndResume(s *suite) {
@@ -212,4 +213,17 @@ func gapsNotParked(s *suite) {
 	}
 	s.ok("Close", u.Close())
 	s.part("a", data[:2000])
+}
+
+func changedWithinNotParked(s *suite) {
+	old := content(3000)
+	s.put("a", old)
+	u := s.create("a", files.Want{From: 3000, Size: -1}, content(500))
+	_, err := u.WriteAt([]byte("within"), 1000)
+	s.ok("WriteAt", err)
+	s.ok("Close", u.Close())
+	s.holds("a", old)
+	if i := s.stat("a"); i.Part >= 0 {
+		s.Errorf("a part of %d bytes is there", i.Part)
+	}
 }

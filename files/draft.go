@@ -1,0 +1,231 @@
+package files
+
+import (
+	"io"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// A Draft is an Upload that is worked on like a file, as SFTP does: read, written anywhere, cut and described before it is
+// published. Uploads of Local are Drafts. Like an Upload it is used by one goroutine at a time, but for ReadAt and WriteAt.
+type Draft interface {
+	Upload
+	io.ReaderAt
+
+	// Truncate makes the content n bytes long. What is put behind the end is zeros, and counts.
+	Truncate(n int64) error
+
+	// Set changes what a says when the Draft is published; Stat tells it at once.
+	Set(a Attr) error
+
+	// Stat describes what Commit would publish.
+	Stat() (Info, error)
+
+	// Sync makes what was written durable. If it fails the Draft is lost.
+	Sync() error
+
+	// Reopen returns another reader of the content, an *os.File, which also sees what is written later and goes on
+	// behind Commit.
+	Reopen() (io.ReadCloser, error)
+
+	// MoveTo gives the Draft another name. Exist if somebody else wants that one new.
+	MoveTo(p Path) error
+}
+
+// ReadAt implements Draft.
+func (u *upload) ReadAt(b []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, badOffset(off)
+	}
+	n, err := u.f.ReadAt(b, off)
+	if err == io.EOF {
+		return n, err
+	}
+	return n, u.classify(err)
+}
+
+// Truncate implements Draft.
+func (u *upload) Truncate(n int64) error {
+	if n < 0 {
+		return badOffset(n)
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	grow := max(0, n-u.end)
+	if _, err := u.grant(grow, grow); err != nil || n == u.end {
+		return err
+	}
+	err := u.changes(n)
+	if err == nil {
+		err = u.h.stepped("truncate", true, func() error { return u.f.Truncate(n) })
+	}
+	if err != nil {
+		return u.classify(err)
+	}
+	if grow > 0 {
+		if u.end == 0 {
+			u.dropPart()
+		}
+		u.h.wrote(grow)
+		u.granted -= grow
+	} else {
+		u.h.release(u.end - n)
+		u.filled.cut(n)
+	}
+	u.end = n
+	return nil
+}
+
+// changes notes that the content changes from off on. Where that is within what was kept of a file, or leaves a gap, the
+// ledger hears that after a crash nobody will know what the stage holds. u.mu is held.
+func (u *upload) changes(off int64) error {
+	u.altered = u.altered || off < u.want.From && !u.want.Part
+	if u.random || !u.altered && off <= u.filled.whole() {
+		return nil
+	}
+	err := u.h.setRandom(u.e)
+	u.random = err == nil
+	return err
+}
+
+// Set implements Draft. The mode waits too: a stage must be readable for whoever goes on with it after a crash.
+func (u *upload) Set(a Attr) error {
+	u.h.mu.Lock()
+	p := u.e.path
+	u.h.mu.Unlock()
+	if err := a.check(p); err != nil {
+		return err
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.over || u.sealed {
+		return ended()
+	}
+	if a.Mode != nil {
+		m := a.mode(false)
+		u.attr.Mode = &m
+	}
+	if a.ModTime != nil {
+		t := *a.ModTime
+		u.attr.ModTime = &t
+	}
+	return nil
+}
+
+// dress gives the stage the mode and the time that were asked for. u.mu is held.
+func (u *upload) dress() error {
+	if m := u.wanted(); m != 0 {
+		if err := u.f.Chmod(m); err != nil {
+			return err
+		}
+	}
+	if u.attr.ModTime != nil {
+		return u.h.stage.own.Chtimes(u.e.name(), time.Time{}, *u.attr.ModTime)
+	}
+	return nil
+}
+
+// wanted returns the mode that was asked for, 0 if none was. u.mu is held.
+func (u *upload) wanted() fs.FileMode {
+	if u.attr.Mode != nil {
+		return *u.attr.Mode
+	}
+	return u.want.Mode & 0o777
+}
+
+// Stat implements Draft.
+func (u *upload) Stat() (Info, error) {
+	n, err := fileNode(u.f)
+	if err != nil {
+		return Info{}, u.classify(err)
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.h.mu.Lock()
+	i := n.info(u.e.path)
+	u.h.mu.Unlock()
+	if m := u.wanted(); m != 0 {
+		i.Mode = m
+	}
+	if u.attr.ModTime != nil {
+		i.ModTime = *u.attr.ModTime
+	}
+	return i, nil
+}
+
+// Sync implements Draft.
+func (u *upload) Sync() error {
+	u.mu.Lock()
+	over := u.over || u.sealed
+	u.mu.Unlock()
+	if over {
+		return ended()
+	}
+	err := u.h.stepped("sync data", true, func() error { return datasync(u.f) })
+	if err != nil {
+		u.mu.Lock()
+		u.measure()
+		u.mu.Unlock()
+		return u.lost(err)
+	}
+	return nil
+}
+
+// Reopen implements Draft.
+func (u *upload) Reopen() (io.ReadCloser, error) {
+	if err := u.h.enter(); err != nil {
+		return nil, err
+	}
+	defer u.h.leave()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.over {
+		return nil, ended()
+	}
+	f, err := u.h.stage.open(u.e.name(), os.O_RDONLY)
+	if err != nil {
+		return nil, u.classify(err)
+	}
+	return f, nil
+}
+
+// MoveTo implements Draft.
+func (u *upload) MoveTo(p Path) error {
+	if err := p.CheckNew(); err != nil {
+		return err
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.over || u.sealed {
+		return ended()
+	}
+	h := u.h
+	h.mu.Lock()
+	if other := h.fresh[p]; other != nil && other != u.e {
+		h.mu.Unlock()
+		return taken(p)
+	}
+	if h.fresh[u.e.path] == u.e {
+		delete(h.fresh, u.e.path)
+	}
+	u.want.New = false // the name was free when the upload began, and it is not the name any more
+	u.e.path = p
+	records := sealEntry(nil, u.e.id, u.e)
+	h.mu.Unlock()
+	return u.classify(h.record(records))
+}
+
+// cut forgets what is at n and behind it.
+func (s *spans) cut(n int64) {
+	for i, span := range *s {
+		if span.b > n {
+			if span.a < n {
+				(*s)[i].b = n
+				i++
+			}
+			*s = (*s)[:i]
+			return
+		}
+	}
+}
