@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"io"
 	"io/fs"
 	"iter"
 	"math"
@@ -105,13 +106,16 @@ func (s *Session) Enter(p files.Path) error {
 }
 
 // Stat describes p. An upload of p by another session of the account that received nothing for 5 s is parked first,
-// so that its part is seen.
+// so that its part is seen. A draft of the session's own (see Edit) is seen as it would be published.
 func (s *Session) Stat(p files.Path) (files.Info, error) {
 	v, err := s.visit()
 	if err != nil {
 		return files.Info{}, err
 	}
 	defer v.done()
+	if t := s.own(p); t != nil {
+		return t.Stat()
+	}
 	sees, puts := v.may(p, account.List), v.mayAny(p, account.Write|account.Append)
 	if !sees && !puts {
 		return files.Info{}, denied(p)
@@ -164,6 +168,10 @@ func (s *Session) Remove(p files.Path) error {
 	}
 	defer v.done()
 	err = v.store.Remove(s.ctx, p)
+	if t := s.own(p); t != nil && (err == nil || fault.KindOf(err) == fault.NotExist) {
+		t.dropped.Store(true)
+		err = nil
+	}
 	v.record("delete", p, p, err)
 	return err
 }
@@ -186,6 +194,7 @@ func (s *Session) Rename(from, to files.Path, replace bool) error {
 	if replace && !mayReplace && fault.KindOf(err) == fault.Exist {
 		err = denied(to)
 	}
+	err = v.renameDrafts(from, to, replace && mayReplace, err)
 	v.record("rename", from, to, err)
 	return err
 }
@@ -198,8 +207,21 @@ var (
 
 // Set changes the mode or the time of p. A time that no system keeps (before 1678, after 2262) is Unsupported.
 func (s *Session) Set(p files.Path, a files.Attr) error {
+	v, err := s.maySet(p, a)
+	if err != nil {
+		return err
+	}
+	defer v.done()
+	if t := s.own(p); t != nil {
+		return t.set(a)
+	}
+	return v.store.Set(s.ctx, p, a)
+}
+
+// maySet is at with what a needs.
+func (s *Session) maySet(p files.Path, a files.Attr) (visit, error) {
 	if t := a.ModTime; t != nil && (t.Before(firstTime) || t.After(lastTime)) {
-		return fault.New(fault.Unsupported, "the year %d cannot be kept", t.Year())
+		return visit{}, fault.New(fault.Unsupported, "the year %d cannot be kept", t.Year())
 	}
 	var need account.Perm
 	if a.Mode != nil {
@@ -208,12 +230,7 @@ func (s *Session) Set(p files.Path, a files.Attr) error {
 	if a.ModTime != nil {
 		need |= account.SetTime
 	}
-	v, err := s.at(p, need)
-	if err != nil {
-		return err
-	}
-	defer v.done()
-	return v.store.Set(s.ctx, p, a)
+	return s.at(p, need)
 }
 
 // Part describes the account's own part of p. An upload of p by another session of the account that received nothing
@@ -288,7 +305,7 @@ func (s *Session) Get(p files.Path, off, n int64) (*Transfer, error) {
 		return nil, err
 	}
 	defer v.done()
-	src, info, err := v.store.Open(s.ctx, p, off)
+	src, info, err := v.open(p, off)
 	if err != nil {
 		return nil, err
 	}
@@ -302,6 +319,14 @@ func (s *Session) Get(p files.Path, off, n int64) (*Transfer, error) {
 	t := v.transfer("get", p, account.Read)
 	t.src, t.info, t.base, t.size = src, info, off, off+n
 	return s.hub.enlist(t)
+}
+
+// open opens p, or the session's own draft of it.
+func (v visit) open(p files.Path, off int64) (io.ReadCloser, files.Info, error) {
+	if t := v.s.own(p); t != nil && off == 0 {
+		return t.reader()
+	}
+	return v.store.Open(v.s.ctx, p, off)
 }
 
 // Put starts an upload of p. Going on behind the file's end (From > 0) needs Append, inside it Append and Write; the

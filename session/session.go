@@ -10,6 +10,7 @@
 //	Put from 0       w, also where a file is replaced
 //	Put behind       a; where it goes on inside the file, so that old bytes are replaced, w as well
 //	Put of the part  w or a, and so do Part and DropPart
+//	Edit, Resize     w; a where it only appends. Set of one's own draft as below, and M for the mode of a new file
 //	Remove           d
 //	Rename           f at both ends, and at every grant below them; to replace something d at the target as well
 //	Mkdir            m

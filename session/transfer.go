@@ -31,6 +31,11 @@ type Transfer struct {
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 
+	at      atomic.Pointer[files.Path] // of a draft: the name that it has now
+	dropped atomic.Bool                // of a draft: its name was removed
+	draft   files.Draft                // up, if it is a draft
+	appends bool                       // a draft that only grows
+
 	moved   atomic.Int64 // over the wire
 	heard   atomic.Int64 // time of the last byte, Unix ns
 	settled atomic.Bool  // all bytes are there: Commit is at work, and nobody takes over
@@ -273,7 +278,7 @@ func (t *Transfer) silence(now time.Time) time.Duration {
 func (t *Transfer) moving(now time.Time) *Moving {
 	done := t.moved.Load()
 	return &Moving{
-		Verb: t.verb, Path: t.path, Done: t.base + done, Size: t.size, Started: t.started,
+		Verb: t.verb, Path: t.where(), Done: t.base + done, Size: t.size, Started: t.started,
 		BytesPerSec: t.meter.rate(now, done),
 	}
 }
@@ -363,14 +368,15 @@ func (t *Transfer) Close() error {
 	return err
 }
 
-// dropCopy removes what Close parked of a copy: it can be made again, and its user did not ask for a part. t.mu is held.
+// dropCopy removes what Close parked of a copy, which can be made again, and of a draft whose name was removed: their
+// users did not ask for a part. t.mu is held.
 func (t *Transfer) dropCopy() {
-	if len(t.from) == 0 || t.complete() || t.base+t.moved.Load() == 0 {
+	if len(t.from) == 0 && !t.dropped.Load() || t.complete() || t.base+t.moved.Load() == 0 {
 		return
 	}
 	ctx := context.WithoutCancel(t.ctx)
 	if _, store, err := t.who.now(ctx); err == nil {
-		store.DropPart(ctx, t.path)
+		store.DropPart(ctx, t.where())
 	}
 }
 
@@ -388,7 +394,7 @@ func (t *Transfer) record(size int64) {
 	}
 	r := account.Transfer{
 		When: time.Now(), Account: t.who.name, Remote: t.s.address().String(), Proto: t.s.via.Proto,
-		Verb: t.verb, Path: t.path.String(), Bytes: t.moved.Load(), Size: size,
+		Verb: t.verb, Path: t.where().String(), Bytes: t.moved.Load(), Size: size,
 		Took: time.Since(t.started), Result: outcome,
 	}
 	if len(t.from) > 0 {

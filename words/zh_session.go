@@ -15,6 +15,7 @@ var zhSession = map[string]string{
 	"another of your sessions goes on with it": "你的另一个会话将继续它",
 	"nothing came for %s":                      "%s 内没有收到任何数据",
 	"%s: it became shorter while it was read":  "%s：读取期间文件变短了",
+	"%s: it cannot be copied":                  "%s：无法复制",
 	"the transfer goes the other way":          "传输方向相反",
 	"the transfer has ended":                   "传输已结束",
 	"the connection broke before the end":      "连接在结束前中断",
