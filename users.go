@@ -62,6 +62,8 @@ func userCommands(e *env) []command {
 		userState(e, "suspend", account.Suspended, words.M("let an account in no more; its files stay")),
 		userState(e, "resume", account.Active, words.M("let a suspended account in again")),
 		userRemove(e), userGrant(e), userRevoke(e),
+		{name: "user key", group: operatorGroup, short: words.M("look after the public keys of accounts, for SFTP")},
+		userKeyAdd(e), userKeyList(e), userKeyRemove(e),
 	}
 }
 

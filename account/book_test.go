@@ -292,7 +292,7 @@ func TestMovedBook(t *testing.T) {
 		}
 		check(b.Close())
 	}
-	if _, err := os.Stat(in("moved", "book.db.before-v2")); err != nil {
+	if _, err := os.Stat(in("moved", fmt.Sprintf("book.db.before-v%d", len(migrations)))); err != nil {
 		t.Errorf("no copy from before: %v", err)
 	}
 }

@@ -31,7 +31,7 @@ func statements(text string) migration {
 
 // migrations bring a book from schema version i to i+1. What was released never changes; a new one is added at the
 // end. Times are microseconds since 1970 UTC, 0 for never; sizes are bytes, -1 for no limit.
-var migrations = []migration{firstSchema, relativeHomes}
+var migrations = []migration{firstSchema, relativeHomes, keys}
 
 var firstSchema = statements(`
 	CREATE TABLE homes (

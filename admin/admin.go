@@ -38,6 +38,14 @@ type Grant struct {
 	Perms string `json:"perms"` // "elr", or a preset when asked for: read-only, drop-box, full, none
 }
 
+// Key is a public key that lets an account in over SSH.
+type Key struct {
+	Type        string `json:"type"`
+	Fingerprint string `json:"fingerprint"` // "SHA256:…"
+	Comment     string `json:"comment,omitempty"`
+	Added       string `json:"added"`
+}
+
 // NewUser is what AddUser needs.
 type NewUser struct {
 	Name     string  `json:"name"`
@@ -149,6 +157,14 @@ func userOf(a account.Account, used int64) User {
 		u.Grants = append(u.Grants, Grant{g.Under.String(), g.May.String()})
 	}
 	return u
+}
+
+func keysOf(list []account.Key) []Key {
+	out := make([]Key, len(list))
+	for i, k := range list {
+		out[i] = Key{k.Type, k.Fingerprint, k.Comment, stamp(k.Added)}
+	}
+	return out
 }
 
 func sessionOf(v session.View) Session {

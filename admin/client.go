@@ -199,6 +199,33 @@ func (c *Client) Revoke(ctx context.Context, name, at string) (out User, err err
 	return out, c.call(ctx, "DELETE", path+"?path="+url.QueryEscape(at), nil, &out)
 }
 
+// Keys lists the public keys of an account, oldest first.
+func (c *Client) Keys(ctx context.Context, name string) (out []Key, err error) {
+	path, err := under("users", name, "/keys")
+	if err != nil {
+		return nil, err
+	}
+	return out, c.call(ctx, "GET", path, nil, &out)
+}
+
+// AddKeys gives an account public keys in the format of authorized_keys; see account.Book.AddKeys.
+func (c *Client) AddKeys(ctx context.Context, name, keys string) (out []Key, err error) {
+	path, err := under("users", name, "/keys")
+	if err != nil {
+		return nil, err
+	}
+	return out, c.call(ctx, "POST", path, newKeys{keys}, &out)
+}
+
+// RemoveKey takes a public key away, by its fingerprint or its comment. NotExist.
+func (c *Client) RemoveKey(ctx context.Context, name, which string) (out Key, err error) {
+	path, err := under("users", name, "/keys")
+	if err != nil {
+		return out, err
+	}
+	return out, c.call(ctx, "DELETE", path+"?key="+url.QueryEscape(which), nil, &out)
+}
+
 // Requests lists what is undecided, oldest first.
 func (c *Client) Requests(ctx context.Context) (out []Request, err error) {
 	return out, c.call(ctx, "GET", "/requests", nil, &out)

@@ -47,6 +47,9 @@ var routes = []route{
 	{"DELETE /users/{name}", usual, (*api).removeUser},
 	{"PUT /users/{name}/grants", usual, (*api).grant},
 	{"DELETE /users/{name}/grants", usual, (*api).revoke},
+	{"GET /users/{name}/keys", usual, (*api).keys},
+	{"POST /users/{name}/keys", usual, (*api).addKeys},
+	{"DELETE /users/{name}/keys", usual, (*api).removeKey},
 	{"POST /users/{name}/quota-check", counting, (*api).quotaCheck},
 	{"DELETE /users/{name}/sessions", usual, (*api).kickUser},
 	{"GET /requests", usual, (*api).requests},
@@ -261,6 +264,30 @@ func (a *api) revoke(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return a.show(r.Context(), acc), nil
+}
+
+func (a *api) keys(r *http.Request) (any, error) {
+	list, err := a.book.Keys(r.Context(), r.PathValue("name"))
+	return keysOf(list), err
+}
+
+// newKeys is the body of a request that adds keys.
+type newKeys struct {
+	Keys string `json:"keys"` // as authorized_keys has them
+}
+
+func (a *api) addKeys(r *http.Request) (any, error) {
+	in, err := read[newKeys](r)
+	if err != nil {
+		return nil, err
+	}
+	list, err := a.book.AddKeys(r.Context(), r.PathValue("name"), in.Keys)
+	return keysOf(list), err
+}
+
+func (a *api) removeKey(r *http.Request) (any, error) {
+	k, err := a.book.RemoveKey(r.Context(), r.PathValue("name"), r.URL.Query().Get("key"))
+	return keysOf([]account.Key{k})[0], err
 }
 
 // quotaAsk is the body of a quota check.

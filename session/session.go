@@ -94,7 +94,25 @@ func (s *Session) Touch() { s.heard.Store(time.Now().UnixNano()) }
 
 // Login lets the account in: Book.Check, then its home is opened. A second Login replaces the first, also when it
 // fails. The errors are the Book's: Unauth for every refusal, TooMany when there were too many.
-func (s *Session) Login(name, password string) error {
+func (s *Session) Login(name, password string) error { return s.prove(s.proof(name, password)) }
+
+// LoginKey is Login for who signed with a public key, as SSH has it.
+func (s *Session) LoginKey(name string, key []byte) error {
+	return s.prove(account.Proof{Name: name, Key: key, Remote: s.address().String()})
+}
+
+// LoginVouched is Login for whom an authority that the operator trusts says to be the owner of the account.
+func (s *Session) LoginVouched(name string) error {
+	return s.prove(account.Proof{Name: name, Vouched: true, Remote: s.address().String()})
+}
+
+// MayOffer reports whether LoginKey would let somebody in who signs with key.
+func (s *Session) MayOffer(name string, key []byte) bool {
+	ok, err := s.hub.book.HasKey(s.ctx, name, key)
+	return ok && err == nil
+}
+
+func (s *Session) prove(p account.Proof) error {
 	s.Logout()
 	done, err := s.request()
 	if err != nil {
@@ -102,13 +120,13 @@ func (s *Session) Login(name, password string) error {
 	}
 	defer done()
 	l := &login{hub: s.hub, version: s.hub.book.Version()}
-	a, err := s.hub.book.Check(s.ctx, s.proof(name, password))
+	a, err := s.hub.book.Check(s.ctx, p)
 	if err == nil {
 		l.name = a.Name
 		err = l.take(a)
 	}
 	if err != nil {
-		s.log.Warn("log-in refused", "account", name, "proto", s.via.Proto,
+		s.log.Warn("log-in refused", "account", p.Name, "proto", s.via.Proto,
 			"remote", s.via.Remote.String(), "reason", err.Error())
 		return err
 	}

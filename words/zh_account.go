@@ -44,4 +44,17 @@ var zhAccount = map[string]string{
 	"%s was written by a newer Sampan (schema %d, this one knows %d); use that one, or a copy from before": "%s 由更新的 Sampan 写成（结构版本 %d，本程序只认到 %d）；请使用新版本，或以前的副本",
 	"%s cannot be copied before it is brought up to date; is the disk full?":                               "%s 在升级之前无法备份，磁盘是否已满？",
 	"%s cannot be brought up to date; it was left as it is":                                                "%s 无法升级，已保持原样",
+
+	"the name or the key is wrong":     "用户名或密钥错误",
+	"line %d: %s":                      "第 %d 行：%s",
+	"that is too much for public keys": "内容太长，不像是公钥",
+	"that is a private key, which nobody else should see; the public one is in the file beside it that ends in .pub": "这是私钥，不应让任何人看到；公钥在旁边以 .pub 结尾的文件中",
+	"there is no public key in it; one looks like: ssh-ed25519 AAAA… name":                                           "其中没有公钥；公钥的样子是：ssh-ed25519 AAAA… 名称",
+	"the option %s is not known here, and without it the key would be good for more than it should":                  "这里不支持选项 %s，而没有它，这个密钥的用途会超出应有的范围",
+	"that is a certificate; let the server trust the authority that signed it, with --ssh-user-ca FILE":              "这是证书；请用 --ssh-user-ca FILE 让服务器信任签发它的机构",
+	"a key of the type %s is not good enough; these are: %s":                                                         "类型为 %s 的密钥不够安全；可用的有：%s",
+	"an RSA key needs at least %d bits":                                                                              "RSA 密钥至少需要 %d 位",
+	"an account has at most %d keys":                                                                                 "一个账户最多有 %d 个密钥",
+	"%s has no key %q; sampan user key list shows them":                                                              "%s 没有密钥 %q；sampan user key list 可列出它们",
+	"%s has %d keys with the comment %q; name one by its fingerprint":                                                "%s 有 %d 个注释为 %q 的密钥；请用指纹指明一个",
 }

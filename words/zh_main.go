@@ -185,4 +185,17 @@ var zhMain = map[string]string{
 	"--data needs a directory":                                                  "--data 需要一个目录",
 	"%q is neither the name nor the address of a machine":                       "%q 既不是机器名也不是地址",
 	"what is recorded is not what is on the disk; --fix takes what was counted": "记录与磁盘不符；--fix 以清点结果为准",
+
+	"look after the public keys of accounts, for SFTP": "管理账户的公钥（用于 SFTP）",
+	"let an account in by a public key":                "让账户可用公钥登录",
+	"KEY is a file of public keys as in authorized_keys, such as ~/.ssh/id_ed25519.pub, or - for the standard input,\nor the key itself: ssh-ed25519 AAAA… comment": "KEY 是 authorized_keys 格式的公钥文件，例如 ~/.ssh/id_ed25519.pub；或 - 表示标准输入；\n或公钥本身：ssh-ed25519 AAAA… 注释",
+	"the key file %s cannot be read":     "无法读取密钥文件 %s",
+	"list the public keys of an account": "列出账户的公钥",
+	"take a public key from an account":  "删除账户的公钥",
+	"KEY is the fingerprint that user key list shows, or the comment. Sessions that are open stay.": "KEY 是 user key list 显示的指纹，或注释。已打开的会话不受影响。",
+	"the key %s of %s is removed": "已删除 %[2]s 的密钥 %[1]s",
+	"fingerprint":                 "指纹",
+	"type":                        "类型",
+	"added":                       "添加时间",
+	"comment":                     "注释",
 }
