@@ -72,7 +72,7 @@ func limits(w io.Writer, memory, disk string, runs int) error {
 			}
 			all = append(all, measure{v, cpu})
 		}
-		of := line{all: map[string][]measure{"": all}}
+		of := line{figures: figures{All: map[string][]measure{"": all}}}
 		v, _ := of.median("", value)
 		c, _ := of.median("", cpu)
 		fmt.Fprintf(w, "| %s | %s %s | %s |\n", l.title, figure(v), l.unit, figure(c))

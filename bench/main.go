@@ -27,7 +27,8 @@ type options struct {
 	rows, peers      string
 	root, sampan     string
 	memory, disk     string
-	svg, profiles    string
+	svg, keep        string
+	profiles         string
 	patience         int
 	limits, listOnly bool
 }
@@ -49,6 +50,7 @@ func parse() *options {
 	flag.StringVar(&o.memory, "memory", "/dev/shm", "a directory in memory, for the files")
 	flag.StringVar(&o.disk, "disk", os.TempDir(), "a directory on a disk, for durable uploads")
 	flag.StringVar(&o.svg, "svg", "", "write a chart to this file")
+	flag.StringVar(&o.keep, "keep", "", "keep the figures in this file: rows that are measured replace those in it, the others stay in the tables")
 	flag.StringVar(&o.profiles, "perf", "", "record every measurement of Sampan with perf(1) to a file in this directory")
 	flag.IntVar(&o.patience, "patience", 10, "how often a measurement that others disturbed is made again")
 	flag.BoolVar(&o.limits, "limits", false, "measure what bounds every server on this machine, and nothing else")
@@ -150,8 +152,12 @@ func (r *row) asked(s *server) bool {
 
 // measureAll measures row after row, the servers in turns within each.
 func (o *options) measureAll(l *lab, table []row) (*report, error) {
-	rep := newReport(o, l)
+	rep, err := newReport(o, l)
+	if err != nil {
+		return rep, err
+	}
 	for _, r := range table {
+		rep.begin(&r)
 		for i := range o.runs {
 			for _, s := range l.sites {
 				if !r.asked(s.server) {
@@ -161,9 +167,12 @@ func (o *options) measureAll(l *lab, table []row) (*report, error) {
 				if err != nil {
 					return rep, err
 				}
-				fmt.Fprintf(os.Stderr, "%s %s %d: %.4g %s, cpu %.4g\n", r.name, s.name, i+1, m.value, r.unit, m.cpu)
+				fmt.Fprintf(os.Stderr, "%s %s %d: %.4g %s, cpu %.4g\n", r.name, s.name, i+1, m.Value, r.unit, m.CPU)
 				rep.add(&r, s.name, m, calm)
 			}
+		}
+		if err := rep.save(o.keep); err != nil {
+			return rep, err
 		}
 	}
 	return rep, nil

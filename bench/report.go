@@ -4,6 +4,8 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,48 +17,86 @@ import (
 
 // A report is what was measured, in the order of the rows.
 type report struct {
-	servers   []*server
-	rows      []*line
-	header    string
-	measured  int
-	disturbed int
+	servers []*server
+	rows    []*line
+	header  string
 }
 
 // A line is a row with its figures, by server.
 type line struct {
 	row
-	all map[string][]measure
+	figures
 }
 
-func newReport(o *options, l *lab) *report {
+// figures are what was measured of a row; -keep writes them as JSON.
+type figures struct {
+	All       map[string][]measure
+	Measured  int
+	Disturbed int
+}
+
+// newReport begins with what was kept of all rows.
+func newReport(o *options, l *lab) (*report, error) {
 	r := &report{}
 	for _, s := range l.sites {
 		r.servers = append(r.servers, s.server)
 	}
 	r.header = fmt.Sprintf("%s, %d processors, Linux %s, %s; loopback; files in memory, those of sampan-strict on %s; medians of %d runs.",
 		processor(), runtime.NumCPU(), release(), runtime.Version(), fileSystem(o.disk), o.runs)
-	return r
+	kept := map[string]figures{}
+	if o.keep != "" {
+		b, err := os.ReadFile(o.keep)
+		if err == nil {
+			err = json.Unmarshal(b, &kept)
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return r, err
+		}
+	}
+	for _, of := range rows(l.sizes) {
+		r.rows = append(r.rows, &line{row: of, figures: kept[of.name]})
+	}
+	return r, nil
+}
+
+// begin forgets what was kept of a row.
+func (r *report) begin(of *row) { r.line(of).figures = figures{All: map[string][]measure{}} }
+
+func (r *report) line(of *row) *line {
+	return r.rows[slices.IndexFunc(r.rows, func(l *line) bool { return l.name == of.name })]
 }
 
 func (r *report) add(of *row, server string, m measure, calm bool) {
-	var to *line
-	if n := len(r.rows); n > 0 && r.rows[n-1].name == of.name {
-		to = r.rows[n-1]
-	} else {
-		to = &line{row: *of, all: map[string][]measure{}}
-		r.rows = append(r.rows, to)
-	}
-	to.all[server] = append(to.all[server], m)
-	r.measured++
+	to := r.line(of)
+	to.All[server] = append(to.All[server], m)
+	to.Measured++
 	if !calm {
-		r.disturbed++
+		to.Disturbed++
 	}
+}
+
+// save writes what was measured of all rows.
+func (r *report) save(name string) error {
+	if name == "" {
+		return nil
+	}
+	kept := map[string]figures{}
+	for _, l := range r.rows {
+		if l.All != nil {
+			kept[l.name] = l.figures
+		}
+	}
+	b, err := json.MarshalIndent(kept, "", "\t")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(name, b, 0o644)
 }
 
 // median returns the median of a figure of a server; ok is false if it took no part.
 func (l *line) median(server string, of func(measure) float64) (v float64, ok bool) {
 	var all []float64
-	for _, m := range l.all[server] {
+	for _, m := range l.All[server] {
 		all = append(all, of(m))
 	}
 	if len(all) == 0 {
@@ -67,8 +107,8 @@ func (l *line) median(server string, of func(measure) float64) (v float64, ok bo
 	return (all[(n-1)/2] + all[n/2]) / 2, true
 }
 
-func value(m measure) float64 { return m.value }
-func cpu(m measure) float64   { return m.cpu }
+func value(m measure) float64 { return m.Value }
+func cpu(m measure) float64   { return m.CPU }
 
 // best returns the best peer's figure.
 func (r *report) best(l *line) (v float64, ok bool) {
@@ -98,9 +138,14 @@ func (r *report) ratio(l *line, server string) (float64, bool) {
 
 // print writes two tables: the figures, and processor time.
 func (r *report) print(w io.Writer) {
+	r.rows = slices.DeleteFunc(r.rows, func(l *line) bool { return l.All == nil })
+	measured, disturbed := 0, 0
+	for _, l := range r.rows {
+		measured, disturbed = measured+l.Measured, disturbed+l.Disturbed
+	}
 	fmt.Fprintf(w, "%s\n", r.header)
-	if r.disturbed > 0 {
-		fmt.Fprintf(w, "**%d of %d measurements were disturbed by other programs.**\n", r.disturbed, r.measured)
+	if disturbed > 0 {
+		fmt.Fprintf(w, "**%d of %d measurements were disturbed by other programs.**\n", disturbed, measured)
 	}
 	r.table(w, "row", "sampan / best peer | goal", func(l *line) (string, string) {
 		end := "– | –"

@@ -55,8 +55,8 @@ type trial struct {
 
 // A measure is the figure of one run.
 type measure struct {
-	value float64
-	cpu   float64 // seconds of processor for each unit of row.per
+	Value float64
+	CPU   float64 // seconds of processor for each unit of row.per
 }
 
 // rows returns the table.
@@ -330,7 +330,7 @@ func (t *trial) idle() (measure, error) {
 	}
 	time.Sleep(t.sizes.settle)
 	after, err := t.proc.memory()
-	return measure{value: float64(after-before) / 1024 / float64(n)}, err
+	return measure{Value: float64(after-before) / 1024 / float64(n)}, err
 }
 
 // workers is how many log in at a time.
