@@ -255,6 +255,7 @@ func (srv *server) accept() {
 		Hub: srv.hub, TLS: srv.certs.config(), Log: srv.log,
 		PassiveLow: srv.settings.PassivePorts.low, PassiveHigh: srv.settings.PassivePorts.high,
 		PublicAddress: string(srv.settings.PublicAddress), PlainLogins: srv.settings.PlainLogins.is,
+		TLSData: srv.settings.TLSData.is,
 	})
 	for _, d := range srv.doors {
 		go func() {

@@ -33,6 +33,7 @@ type settings struct {
 	PublicAddress host      `toml:"public-address"`
 	Durability    choice    `toml:"durability"`
 	PlainLogins   choice    `toml:"plain-logins"`
+	TLSData       choice    `toml:"tls-data"`
 	TLSCert       text      `toml:"tls-cert"`
 	TLSKey        text      `toml:"tls-key"`
 	DefaultQuota  quota     `toml:"default-quota"`
@@ -51,6 +52,7 @@ func defaults() settings {
 		PassivePorts:  portRange{low: -1},
 		Durability:    choice{is: "strict", of: []string{"strict", "fast"}},
 		PlainLogins:   choice{is: "loopback", of: []string{"loopback", "always", "never"}},
+		TLSData:       choice{is: "auto", of: []string{"auto", "required", "off"}},
 		DefaultQuota:  quota{size(account.Unlimited)},
 		MaxSessions:   count{1000},
 		MaxPerAddress: count{50},
@@ -108,7 +110,11 @@ func settingRows() []setting {
 		},
 		{
 			"plain-logins", "loopback|always|never", func(s *settings) field { return &s.PlainLogins }, false,
-			words.M("who may log in without TLS (loopback)"),
+			words.M("from where passwords and data are taken without TLS (loopback)"),
+		},
+		{
+			"tls-data", "auto|required|off", func(s *settings) field { return &s.TLSData }, false,
+			words.M("whether TLS data connections must resume the session of their control connection; auto: if the client can (auto)"),
 		},
 		{
 			"tls-cert", "FILE", func(s *settings) field { return &s.TLSCert }, true,

@@ -36,7 +36,7 @@ func TestSettingsOrder(t *testing.T) {
 	values := map[string][2]string{
 		"data": {"one", "two"}, "ftp": {":1001", ":1002"}, "ftps": {":1003", ":1004"},
 		"passive-ports": {"1000-1001", "2000-2001"}, "public-address": {"a.example", "b.example"},
-		"durability": {"fast", "strict"}, "plain-logins": {"always", "never"},
+		"durability": {"fast", "strict"}, "plain-logins": {"always", "never"}, "tls-data": {"required", "off"},
 		"tls-cert": {"a.pem", "b.pem"}, "tls-key": {"a.key", "b.key"},
 		"default-quota": {"1G", "2G"}, "max-sessions": {"7", "8"}, "max-sessions-per-address": {"5", "6"},
 		"part-age": {"1h", "2d"}, "record-age": {"30d", "365d"}, "max-records": {"10", "20"},

@@ -245,7 +245,7 @@ func userSet(e *env) command {
 			{name: "home", arg: "DIR", to: home, usage: words.M("another home directory; files are not moved")},
 			{name: "email", arg: "ADDRESS", to: email, usage: words.M("its e-mail address")},
 			{name: "operator", arg: "on|off", to: operator, usage: words.M("it may look after the server")},
-			{name: "lenient", arg: "on|off", to: lenient, usage: words.M("take its TLS uploads as whole although their end is not marked")},
+			{name: "lenient", arg: "on|off", to: lenient, usage: words.M("let its TLS client be careless: not mark the end of uploads, not resume the session on data connections")},
 		},
 	}, false, func(ctx context.Context, c *admin.Client, args []string) (answer, error) {
 		change := admin.UserChange{Quota: limit.value, Home: home.value, Email: email.value, Operator: operator.value, Lenient: lenient.value}

@@ -26,7 +26,7 @@ type Account struct {
 	Home     string // absolute directory
 	Quota    int64  // of the home, bytes; Unlimited
 	Grants   []Grant
-	Lenient  bool // TLS uploads that end without close_notify are taken as complete
+	Lenient  bool // its TLS client may be careless: uploads that end without close_notify are complete, data connections need not resume
 	Created  time.Time
 	LastSeen time.Time // last log-in, zero if never
 }

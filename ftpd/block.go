@@ -135,6 +135,17 @@ func (l *link) watch() {
 	})
 }
 
+// mayMove refuses a transfer that has no way for its bytes, or none that may be taken.
+func (c *conn) mayMove() error {
+	switch {
+	case !c.private && c.encrypted && !c.clearAllowed():
+		return refuse(521, "Data is not taken in clear text here: send PBSZ 0 and PROT P first")
+	case c.noWay():
+		return errNoWay()
+	}
+	return nil
+}
+
 // noWay reports that there is neither a data connection nor a way to one.
 func (c *conn) noWay() bool { return c.way == nil && c.link == nil }
 

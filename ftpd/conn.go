@@ -82,8 +82,10 @@ type state struct {
 // secured is what was agreed about TLS (RFC 4217).
 type secured struct {
 	encrypted bool // the control connection
-	pbsz      bool // PBSZ was sent
-	private   bool // PROT P
+	tickets
+	holder  *holder // nil before TLS
+	pbsz    bool    // PBSZ was sent
+	private bool    // PROT P
 }
 
 type line struct {
@@ -112,6 +114,7 @@ func freshState() state {
 func (c *conn) forget() {
 	c.agree(nil)
 	c.drop()
+	c.srv.holders.sit(c.holder, seat{})
 	c.sess.Logout()
 	if c.loggedIn || c.asker {
 		c.stranger, c.wakes = time.Now(), time.Time{}
@@ -321,6 +324,7 @@ func appendReply(code int, lines ...string) []byte {
 
 // closeTLS ends TLS in order.
 func (c *conn) closeTLS() {
+	c.srv.holders.leave(c.holder)
 	if t, ok := c.out.(*tls.Conn); ok {
 		c.write.Lock()
 		defer c.write.Unlock()

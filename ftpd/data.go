@@ -178,6 +178,8 @@ func (c *conn) openData() (dataConn, error) {
 		return nil, context.Cause(c.ctx)
 	case errors.Is(err, errForeignTicket):
 		return nil, refuse(425, "The data connection showed the TLS session of another account")
+	case errors.Is(err, errNoTicket):
+		return nil, c.errNoTicket()
 	}
 	c.srv.log.Info("no TLS on a data connection", "reason", err.Error(), "remote", remote(nc).String())
 	return nil, refuse(425, "TLS on the data connection failed")

@@ -23,7 +23,8 @@ type Config struct {
 	PassiveLow    int         // passive port range; 0 takes free ports of the system
 	PassiveHigh   int
 	PublicAddress string // host name or IP told in PASV to peers that are not on this machine's networks; "" tells the local address
-	PlainLogins   string // "loopback", "always" or "never"
+	PlainLogins   string // "loopback", "always" or "never": from where passwords and data are taken in clear text
+	TLSData       string // "auto", "required" or "off": must data connections resume the TLS session of their control connection?
 	Log           *slog.Logger
 }
 
@@ -33,6 +34,7 @@ type limits struct {
 	login     time.Duration // from the connection to the log-in
 	connect   time.Duration // for a data connection to come about
 	handshake time.Duration
+	known     time.Duration // for whoever shows the TLS ticket of a session that has not logged in yet
 	write     time.Duration // for the client to take a reply
 	linger    time.Duration // for the client to read the last reply
 	taken     time.Duration // for the client to close the data connection of a download behind REST
@@ -53,6 +55,7 @@ type Server struct {
 	ports    ports
 	owners   owners
 	pulse    pulse
+	holders  holders
 
 	ctx  context.Context // ends every session that is left when Shutdown runs out of time
 	stop context.CancelFunc
@@ -61,7 +64,7 @@ type Server struct {
 	closing   bool
 	listeners map[net.Listener]struct{}
 	conns     sync.WaitGroup
-	truncated map[string]int // accounts whose TLS uploads ended without close_notify
+	careless  map[string]int // accounts and what their TLS clients leave out: how often
 }
 
 // New returns a Server.
@@ -72,12 +75,15 @@ func New(c Config) *Server {
 	if c.PlainLogins == "" {
 		c.PlainLogins = "loopback"
 	}
+	if c.TLSData == "" {
+		c.TLSData = "auto"
+	}
 	s := &Server{
 		cfg: c,
 		log: c.Log,
 		limits: limits{
 			idle: 5 * time.Minute, login: 2 * time.Minute, connect: 10 * time.Second,
-			handshake: 10 * time.Second, write: 30 * time.Second, linger: time.Second,
+			handshake: 10 * time.Second, known: time.Second, write: 30 * time.Second, linger: time.Second,
 			taken: 100 * time.Millisecond,
 			below: 100_000,
 		},
@@ -85,8 +91,9 @@ func New(c Config) *Server {
 		site:      siteCommands(),
 		tls:       baseTLS(c.TLS),
 		public:    public{name: c.PublicAddress},
+		holders:   holders{byID: map[string]*holder{}, circles: map[seat]*circle{}},
 		listeners: map[net.Listener]struct{}{},
-		truncated: map[string]int{},
+		careless:  map[string]int{},
 	}
 	s.verbs, s.subverbs = index(s.commands), index(s.site)
 	s.ctx, s.stop = context.WithCancel(context.Background())

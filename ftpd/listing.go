@@ -145,8 +145,8 @@ func (c *conn) sendEntries(list iter.Seq2[files.Info, error], line func(dst []by
 	defer c.spent()
 	c.takeOffset()
 	c.takeRange()
-	if c.noWay() {
-		return errNoWay()
+	if err := c.mayMove(); err != nil {
+		return err
 	}
 	a, err := c.sess.Account()
 	if err != nil {

@@ -17,7 +17,7 @@ const maxFailures = 3
 // user names who wants to log in. Off loopback it needs TLS unless the operator allowed otherwise.
 func (c *conn) user(name string) error {
 	c.forget()
-	if !c.plainAllowed() {
+	if !c.encrypted && !c.clearAllowed() {
 		return refuse(530, "Passwords are not taken in clear text here: send AUTH TLS first (clients call it FTPS, explicit TLS)")
 	}
 	if strings.EqualFold(name, asking) {
@@ -28,14 +28,16 @@ func (c *conn) user(name string) error {
 	return c.reply(331, "Now the password")
 }
 
-func (c *conn) plainAllowed() bool {
-	switch {
-	case c.encrypted, c.srv.cfg.PlainLogins == "always":
+// clearAllowed reports whether passwords are taken in clear text from the peer, and data too: who logs in under TLS
+// expects that what he sends is as safe as his password.
+func (c *conn) clearAllowed() bool {
+	switch c.srv.cfg.PlainLogins {
+	case "always":
 		return true
-	case c.srv.cfg.PlainLogins == "never":
+	case "never":
 		return false
 	}
-	return remote(c.tcp).Addr().IsLoopback()
+	return c.peer().IsLoopback()
 }
 
 // pass hands the password to the command before it.
@@ -54,6 +56,7 @@ func (c *conn) login(name, password string) error {
 		c.loggedIn, c.failures = true, 0
 		if a, err := c.sess.Account(); err == nil && c.encrypted {
 			c.srv.owners.set(c.id, a.Name)
+			c.srv.holders.sit(c.holder, seat{a.Name, c.peer()})
 		}
 		return c.reply(230, "Welcome")
 	}
@@ -126,6 +129,9 @@ func (c *conn) prot(level string) error {
 		c.private = true
 		return c.reply(200, "Data connections use TLS")
 	case "C":
+		if !c.clearAllowed() { // RFC 2228 section 3
+			return refuse(534, "Data is not taken in clear text here; PROT P is what is left")
+		}
 		c.private = false
 		return c.reply(200, "Data connections are in clear text")
 	case "S", "E":

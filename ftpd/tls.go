@@ -1,7 +1,6 @@
 package ftpd
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -23,64 +22,34 @@ func baseTLS(given *tls.Config) *tls.Config {
 	return c
 }
 
-// ticketMark begins what the tickets carry beside the session: the id of their control connection follows.
-var ticketMark = []byte("sampan-control:")
-
-// mark makes cfg write tickets that carry the id of this control connection.
-func (c *conn) mark(cfg *tls.Config) {
-	base := c.srv.tls
-	cfg.WrapSession = func(cs tls.ConnectionState, ss *tls.SessionState) ([]byte, error) {
-		ss.Extra = [][]byte{slices.Concat(ticketMark, c.id)}
-		return base.EncryptTicket(cs, ss)
-	}
-}
-
 // controlTLS is the config of the control connection. It takes tickets of earlier ones, and gives its own.
 func (c *conn) controlTLS() *tls.Config {
 	cfg := c.srv.tls.Clone()
 	c.mark(cfg)
-	cfg.UnwrapSession = c.srv.tls.DecryptTicket
+	wrap := cfg.WrapSession
+	cfg.WrapSession = func(cs tls.ConnectionState, ss *tls.SessionState) ([]byte, error) {
+		c.given = true
+		return wrap(cs, ss)
+	}
+	cfg.UnwrapSession = func(identity []byte, cs tls.ConnectionState) (*tls.SessionState, error) {
+		ss, err := c.srv.tls.DecryptTicket(identity, cs)
+		if ss != nil {
+			if h := c.srv.holders.find(givenOn(ss)); h != nil {
+				h.spent.Store(true)
+			}
+		}
+		return ss, err
+	}
 	return cfg
 }
 
-// owners remembers the accounts of control connections with TLS, by their ids: about the last 10,000 to 20,000 log-ins, so
-// that also one that has ended is known for a while.
-type owners struct {
-	mu             sync.Mutex
-	recent, before map[string]string
-}
-
-func (o *owners) set(id []byte, account string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.recent == nil || len(o.recent) >= 10_000 {
-		o.recent, o.before = map[string]string{}, o.recent
-	}
-	o.recent[string(id)] = account
-}
-
-// get returns "" for a control connection that nobody logged in on, or that is forgotten.
-func (o *owners) get(id []byte) string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if account := o.recent[string(id)]; account != "" {
-		return account
-	}
-	return o.before[string(id)]
-}
-
-var errForeignTicket = errors.New("the data connection resumes the TLS session of another account")
-
-// dataTLS is the config of one data connection. It resumes from the tickets of this control connection, and of others
-// of the same account: programs with many connections keep the tickets of all in one place. A client that shows none is
-// let in too. A ticket of another account is refused, for whoever shows it is not our client; one of which nothing is
-// known (its control connection may be logging in just now) counts as none.
+// dataTLS is the config of one data connection; it sets shown if the client shows a ticket that it may resume from.
 //
 // No ticket is sent on a TLS 1.3 data connection: a client that only uploads would not read it, and its close would
 // become a reset that destroys what we have not read yet. SessionTicketsDisabled does that, but it would stop resuming
 // if it were set before the client's tickets were looked at. Without a pre_shared_key in the hello nothing is looked
 // at; else it is set by the look. TLS 1.2 renews the ticket inside the handshake, with the same id.
-func (c *conn) dataTLS() *tls.Config {
+func (c *conn) dataTLS(ctx context.Context, shown *bool) *tls.Config {
 	const preSharedKey = 41 // RFC 8446 section 4.2
 	cfg := c.srv.tls.Clone()
 	cfg.DynamicRecordSizingDisabled = true
@@ -107,19 +76,11 @@ func (c *conn) dataTLS() *tls.Config {
 		if ss == nil || err != nil {
 			return nil, err
 		}
-		for _, extra := range ss.Extra {
-			id, ok := bytes.CutPrefix(extra, ticketMark)
-			if !ok || bytes.Equal(id, c.id) {
-				continue
-			}
-			owner := c.srv.owners.get(id)
-			if owner == "" {
-				return nil, nil
-			}
-			if a, err := c.sess.Account(); err != nil || a.Name != owner {
-				return nil, errForeignTicket
-			}
+		ours, err := c.recognize(ctx, ss)
+		if !ours {
+			return nil, err
 		}
+		*shown = true
 		return ss, nil
 	}
 	return cfg
@@ -127,10 +88,12 @@ func (c *conn) dataTLS() *tls.Config {
 
 // startTLS makes the control connection one of TLS.
 func (c *conn) startTLS() error {
+	c.holder = c.srv.holders.meet(c.id)
 	t := tls.Server(c.tcp, c.controlTLS())
 	ctx, cancel := context.WithTimeout(c.sess.Context(), c.srv.limits.handshake)
 	defer cancel()
 	if err := t.HandshakeContext(ctx); err != nil {
+		c.srv.holders.leave(c.holder)
 		return err
 	}
 	c.write.Lock()
@@ -138,6 +101,7 @@ func (c *conn) startTLS() error {
 	c.write.Unlock()
 	c.in = ftp.NewLineReader(t)
 	c.encrypted = true
+	c.once = t.ConnectionState().Version == tls.VersionTLS13
 	c.sess.SetTLS(true)
 	return nil
 }
@@ -232,10 +196,21 @@ type secureData struct {
 // section 7), also where it dialled.
 func (c *conn) secureDataConn(nc net.Conn) (*secureData, error) {
 	b := &beneath{Conn: nc}
-	t := tls.Server(b, c.dataTLS())
+	shown := false
 	ctx, cancel := context.WithTimeout(c.ctx, c.srv.limits.handshake)
 	defer cancel()
-	if err := t.HandshakeContext(ctx); err != nil {
+	t := tls.Server(b, c.dataTLS(ctx, &shown))
+	err := t.HandshakeContext(ctx)
+	if err == nil {
+		err = c.vouch(t.ConnectionState().DidResume)
+	}
+	c.shown = c.shown || shown
+	switch {
+	case errors.Is(err, errNoTicket): // in order, so that the client comes to read why
+		t.CloseWrite()
+		hangUp(nc, c.srv.limits.linger)
+		return nil, err
+	case err != nil:
 		nc.Close()
 		return nil, err
 	}

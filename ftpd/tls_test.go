@@ -69,72 +69,36 @@ func TestDataConnectionsResume(t *testing.T) {
 			}
 			nc.Close()
 			p.want(226)
-			if c.MaxVersion == tls.VersionTLS13 {
-				// crypto/tls spends a ticket; other clients do not.
-				if tickets.put != control {
-					t.Fatal("a data connection brought a ticket")
-				}
-				tickets.restore()
+			if c.MaxVersion == tls.VersionTLS13 && tickets.put != control {
+				t.Fatal("a data connection brought a ticket")
 			}
 		}
 	})
 }
 
-// A countingCache counts the tickets that came, and can give back the one that was spent.
+// A countingCache counts the tickets that came, and can throw away the last one.
 type countingCache struct {
 	tls.ClientSessionCache
-	put  int
-	key  string
-	last *tls.ClientSessionState
+	put int
+	key string
 }
 
 func (c *countingCache) Put(key string, s *tls.ClientSessionState) {
 	if s != nil {
 		c.put++
-		c.key, c.last = key, s
+		c.key = key
 	}
 	c.ClientSessionCache.Put(key, s)
 }
 
-func (c *countingCache) restore() { c.ClientSessionCache.Put(c.key, c.last) }
-
-// TestForeignTicket: a data connection that resumes the session of another account is refused, and one that shows no
-// ticket is not.
-func TestForeignTicket(t *testing.T) {
-	t.Parallel()
-	versions(t, func(t *testing.T, cfg func() *tls.Config) {
-		h := newHouse(t)
-		h.add("alice", -1, nil)
-		h.add("mallory", -1, nil)
-		h.put("alice", "f", []byte("secret"))
-		alice, mallory := h.loginWith("alice", cfg()), h.loginWith("mallory", cfg())
-		nc := alice.passive()
-		alice.cmd(150, "RETR f")
-		mine := tls.Client(nc, mallory.cfg)
-		if err := mine.Handshake(); err == nil {
-			if b, err := io.ReadAll(mine); err == nil || len(b) > 0 {
-				t.Fatalf("%q %v", b, err)
-			}
-		}
-		alice.want(425)
-
-		fresh := cfg()
-		fresh.ClientSessionCache = nil
-		nc = alice.passive()
-		alice.cmd(150, "RETR f")
-		if b, err := io.ReadAll(tls.Client(nc, fresh)); err != nil || string(b) != "secret" {
-			t.Fatalf("%q %v", b, err)
-		}
-		alice.want(226)
-	})
-}
+func (c *countingCache) spend() { c.ClientSessionCache.Put(c.key, nil) }
 
 // TestTicketsOfOneAccount: rclone keeps the tickets of all its connections in one place, and any data connection shows the
 // newest: one of a connection that has logged in, that has ended, or that is about to log in.
 func TestTicketsOfOneAccount(t *testing.T) {
 	t.Parallel()
 	versions(t, func(t *testing.T, cfg func() *tls.Config) {
-		h := newHouse(t)
+		h := newHouse(t, hurried(func(l *limits) { l.known = 20 * time.Millisecond }))
 		h.add("alice", -1, nil)
 		h.put("alice", "f", []byte("content"))
 		c := cfg()
@@ -440,7 +404,7 @@ func (c *countedWrites) Write(p []byte) (int, error) {
 // nothing else.
 func TestKeyExchange(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newHouse(t, tlsData("off"))
 	h.add("alice", -1, nil)
 	h.put("alice", "f", []byte("content"))
 	for _, test := range []struct {

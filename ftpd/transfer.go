@@ -74,8 +74,9 @@ func (c *conn) retr(arg string) error {
 		return errNotASCII()
 	case c.ascii && off > 0:
 		return refuse(504, "Offsets mean something in TYPE I only")
-	case c.noWay():
-		return errNoWay()
+	}
+	if err := c.mayMove(); err != nil {
+		return err
 	}
 	t, err := c.sess.Get(p, off, n)
 	if err != nil {
@@ -224,11 +225,11 @@ func random() string {
 // announced.
 func (c *conn) receive(opening string, put func(size int64) (*session.Transfer, error)) error {
 	size := c.takeSize()
-	switch {
-	case c.ascii && c.blocks:
+	if c.ascii && c.blocks {
 		return c.noTransfer(errNotASCII())
-	case c.noWay():
-		return c.noTransfer(errNoWay())
+	}
+	if err := c.mayMove(); err != nil {
+		return c.noTransfer(err)
 	}
 	t, err := put(size)
 	if fault.KindOf(err) == fault.Exist {
@@ -288,23 +289,23 @@ func (c *conn) whole(d dataConn, announced, size int64) error {
 	if a.Lenient {
 		return nil
 	}
-	c.srv.noteTruncated(a.Name)
+	c.srv.noteCareless(a.Name, "uploads end without close_notify; if the client always ends so, allow it")
 	return refuse(426, "TLS ended without close_notify, as it does when a connection is cut; what came is kept as a part. "+
 		"If your client always ends so, the operator can allow it: sampan user set %s --lenient on", a.Name)
 }
 
-// noteTruncated tells the operator, from the second time on, about an account whose client may just be careless.
-func (s *Server) noteTruncated(name string) {
+// noteCareless tells the operator, from the second time on, about an account whose client may just be careless.
+func (s *Server) noteCareless(name, what string) {
 	s.mu.Lock()
-	if len(s.truncated) > 10_000 {
-		clear(s.truncated)
+	if len(s.careless) > 10_000 {
+		clear(s.careless)
 	}
-	s.truncated[name]++
-	n := s.truncated[name]
+	key := name + "\x00" + what
+	s.careless[key]++
+	n := s.careless[key]
 	s.mu.Unlock()
 	if n >= 2 {
-		s.log.Warn("uploads end without close_notify; if the client always ends so, allow it",
-			"account", name, "times", n, "command", "sampan user set "+name+" --lenient on")
+		s.log.Warn(what, "account", name, "times", n, "command", "sampan user set "+name+" --lenient on")
 	}
 }
 
