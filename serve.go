@@ -265,7 +265,7 @@ func (srv *server) accept() {
 		}()
 	}
 	srv.operators = serveOperators(srv.socket, admin.Handler(srv.book, srv.hub), srv.log)
-	srv.undo = append(srv.undo, srv.operators.end)
+	srv.undo = append(srv.undo, srv.operators.end, tidy())
 }
 
 // cannotListen says why, and what to try.

@@ -101,7 +101,7 @@ func ptr[T any](v T) *T { return &v }
 // enter logs a session in, as a protocol would.
 func (h *house) enter(t testing.TB, name, password string) *session.Session {
 	t.Helper()
-	s, err := h.hub.Begin(t.Context(), session.Via{Proto: "ftps", Remote: netip.MustParseAddrPort("192.0.2.7:1234"), TLS: true})
+	s, err := h.hub.Begin(session.Via{Proto: "ftps", Remote: netip.MustParseAddrPort("192.0.2.7:1234"), TLS: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -345,7 +345,7 @@ func (c *conn) flushLocked() {
 	if _, err := c.out.Write(c.charset.tell(r.ready)); err != nil {
 		c.tcp.Close()
 	}
-	if r.ready = r.ready[:0]; cap(r.ready) > 1<<10 && !r.gather {
+	if r.ready = r.ready[:0]; cap(r.ready) > 256 && !r.gather {
 		r.ready = nil
 	}
 }

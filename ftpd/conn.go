@@ -49,6 +49,7 @@ type conn struct {
 	heard    time.Time // when the client did something last
 	stranger time.Time // since when nobody is logged in
 	wakes    time.Time // when reading ends without a line; zero if that is not set
+	dozes    bool      // nothing was heard for a while
 
 	queue
 	charset charset
@@ -97,11 +98,12 @@ type line struct {
 func newConn(s *Server, nc net.Conn, sess *session.Session) *conn {
 	c := &conn{
 		srv: s, sess: sess, tcp: nc, out: nc, id: make([]byte, 16), in: ftp.NewLineReader(nc),
-		state: freshState(), stranger: time.Now(),
+		state: freshState(), heard: time.Now(), stranger: time.Now(),
 	}
 	c.replies.decided.L = &c.write
 	rand.Read(c.id)
 	keepUrgentInline(nc)
+	sess.Wake(c.wake)
 	return c
 }
 
@@ -124,43 +126,58 @@ func (c *conn) forget() {
 	c.failures = failures
 }
 
+// serve serves the connection, on one goroutine after another: what commands need makes a stack grow, and an idle session
+// begins to wait on a fresh one.
 func (c *conn) serve() {
-	defer hangUp(c.tcp, c.srv.limits.linger)
-	defer c.closeTLS()
-	defer c.sess.End()
-	defer c.agree(nil)
-	defer c.drop()
-	defer c.decide()
-	defer c.goodbye()
-	defer context.AfterFunc(c.sess.Context(), c.wake)()
-	c.heard = time.Now()
-	c.reply(220, "Sampan at your service")
-	c.loop()
+	if c.dozes {
+		c.wakeAt(c.until())
+		awaitInput(c.tcp)
+	}
+	if c.loop() {
+		go c.serve()
+		return
+	}
+	c.end()
 }
 
-// loop runs the commands in the order in which they came.
-func (c *conn) loop() {
+// end ends the session.
+func (c *conn) end() {
+	defer c.srv.conns.Done()
+	c.goodbye()
+	c.decide()
+	c.drop()
+	c.agree(nil)
+	c.sess.End()
+	c.closeTLS()
+	hangUp(c.tcp, c.srv.limits.linger)
+}
+
+// loop runs the commands in the order in which they came, until the session is over, or is to doze.
+func (c *conn) loop() (dozes bool) {
 	for !c.ending.Load() {
 		if ctx := c.sess.Context(); ctx.Err() != nil {
 			c.decide()
 			if !c.ending.Load() { // an upload that was cut has not told it
 				c.lines(421, fault.Say(context.Cause(ctx)).In(c.lang))
 			}
-			return
+			return false
 		}
 		l, _, ok := c.next()
 		if !ok {
 			var err error
-			if l, err = c.read(); err != nil {
-				if !c.waitsOn(err) {
-					return
+			if l, err = c.read(); errors.Is(err, os.ErrDeadlineExceeded) {
+				if c.silent() {
+					return true
 				}
 				continue
+			} else if err != nil {
+				return false
 			}
 		}
 		c.do(l)
 		c.heard = time.Now()
 	}
+	return false
 }
 
 // read reads a line, and waits no longer than wakes.
@@ -168,27 +185,34 @@ func (c *conn) read() (line, error) {
 	if c.eof.Load() {
 		return line{}, io.EOF
 	}
-	if until := c.until(); c.wakes.IsZero() || until.Before(c.wakes) {
+	until := c.until()
+	if doze := c.heard.Add(c.srv.limits.doze); !c.dozes && doze.Before(until) {
+		until = doze
+	}
+	if c.wakes.IsZero() || until.Before(c.wakes) {
 		c.wakeAt(until)
 	}
 	l, err := c.readLine()
 	if err == nil {
-		c.heard = time.Now()
+		c.heard, c.dozes = time.Now(), false
 	}
 	return l, err
 }
 
-// waitsOn tells whether reading goes on after err.
-func (c *conn) waitsOn(err error) bool {
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		return false
-	}
-	if c.sess.Context().Err() == nil && !time.Now().Before(c.until()) {
-		c.reply(421, "Nothing was heard from you for too long; good-bye")
-		return false
-	}
+// silent does what is due when nothing was heard up to wakes, and tells whether the session begins to doze.
+func (c *conn) silent() (dozes bool) {
 	c.wakes = time.Time{}
-	return true
+	now := time.Now()
+	switch {
+	case c.sess.Context().Err() != nil: // which woke us
+	case !now.Before(c.until()):
+		c.ending.Store(true)
+		c.reply(421, "Nothing was heard from you for too long; good-bye")
+	case !c.dozes && now.Sub(c.heard) >= c.srv.limits.doze:
+		c.dozes = true
+		return true
+	}
+	return false
 }
 
 // until is how long the next command may take to come.

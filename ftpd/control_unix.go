@@ -27,6 +27,24 @@ func keepUrgentInline(nc net.Conn) {
 	onSocket(nc, func(fd int) { unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1) })
 }
 
+// awaitInput waits until there is something to read from nc, or its read deadline. It needs little stack.
+func awaitInput(nc net.Conn) {
+	sc, ok := nc.(syscall.Conn)
+	if !ok {
+		return
+	}
+	raw, err := sc.SyscallConn()
+	if err == nil {
+		raw.Read(readable)
+	}
+}
+
+func readable(fd uintptr) bool {
+	var one [1]byte
+	_, _, err := unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return err != unix.EAGAIN
+}
+
 // discardUnread reads away what has come, without waiting for more.
 func discardUnread(nc net.Conn) {
 	onSocket(nc, func(fd int) {

@@ -31,6 +31,7 @@ type Config struct {
 // limits are how long things may take. They are fields so that tests need not wait.
 type limits struct {
 	idle      time.Duration // between commands
+	doze      time.Duration // a session that hears nothing for so long waits with as little as it can
 	login     time.Duration // from the connection to the log-in
 	connect   time.Duration // for a data connection to come about
 	handshake time.Duration
@@ -57,7 +58,7 @@ type Server struct {
 	pulse    pulse
 	holders  holders
 
-	ctx  context.Context // ends every session that is left when Shutdown runs out of time
+	ctx  context.Context // ends with Shutdown
 	stop context.CancelFunc
 
 	mu        sync.Mutex
@@ -82,7 +83,7 @@ func New(c Config) *Server {
 		cfg: c,
 		log: c.Log,
 		limits: limits{
-			idle: 5 * time.Minute, login: 2 * time.Minute, connect: 10 * time.Second,
+			idle: 5 * time.Minute, doze: 2 * time.Second, login: 2 * time.Minute, connect: 10 * time.Second,
 			handshake: 10 * time.Second, known: time.Second, write: 30 * time.Second, linger: time.Second,
 			taken: 100 * time.Millisecond,
 			below: 100_000,
@@ -162,36 +163,43 @@ func (s *Server) admit(nc net.Conn, implicit bool) bool {
 		return false
 	}
 	s.conns.Add(1)
-	go func() {
-		defer s.conns.Done()
-		s.handle(nc, implicit)
-	}()
+	go s.handle(nc, implicit)
 	return true
 }
 
-// handle serves one control connection to its end.
+// handle serves one control connection.
 func (s *Server) handle(nc net.Conn, implicit bool) {
-	defer nc.Close()
+	c := s.begin(nc, implicit)
+	if c == nil {
+		nc.Close()
+		s.conns.Done()
+		return
+	}
+	c.reply(220, "Sampan at your service")
+	c.serve()
+}
+
+// begin admits a connection; nil if it is not to be served.
+func (s *Server) begin(nc net.Conn, implicit bool) *conn {
 	via := session.Via{Proto: "ftp", Remote: remote(nc), TLS: implicit}
 	if implicit {
 		via.Proto = "ftps"
 	}
-	sess, err := s.cfg.Hub.Begin(s.ctx, via)
+	sess, err := s.cfg.Hub.Begin(via)
 	if err != nil {
 		s.turnAway(nc, implicit, err)
-		return
+		return nil
 	}
-	defer sess.End()
 	c := newConn(s, nc, sess)
 	if implicit {
-		var err error
 		if aside(func() { err = c.startTLS() }); err != nil {
 			s.log.Info("no TLS", "reason", err.Error(), "remote", via.Remote.String())
-			return
+			sess.End()
+			return nil
 		}
 		c.pbsz, c.private = true, true
 	}
-	c.serve()
+	return c
 }
 
 // turnAway answers 421 and closes: the connection was not admitted. Behind implicit TLS nothing can be said without

@@ -20,7 +20,7 @@ func TestIdleSession(t *testing.T) {
 		{"TLS", func(h *house) *peer { return h.loginTLS("alice") }, 40 << 10},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			h := newHouse(t)
+			h := newHouse(t, hurried(func(l *limits) { l.doze = 10 * time.Millisecond }))
 			h.add("alice", -1, nil)
 			const n = 100
 			clients := make([]*os.File, 0, n) // bare sockets: what else a client holds would count

@@ -58,6 +58,9 @@ func (c *conn) still() {
 	c.hold.Lock()
 	c.busy = false
 	c.cancel(nil)
+	if len(c.held) == 0 {
+		c.held = nil
+	}
 	ear := c.ear
 	if ear != nil {
 		c.tcp.SetReadDeadline(longAgo)
@@ -205,9 +208,6 @@ func (c *conn) next() (l line, aborted, ok bool) {
 	c.held[c.first] = line{}
 	if c.first++; c.first == len(c.held) {
 		c.first, c.held = 0, c.held[:0]
-		if cap(c.held) > 2*maxHeld {
-			c.held = nil
-		}
 	}
 	c.bytes -= len(l.cmd.Verb) + len(l.cmd.Arg)
 	if c.full && c.bytes < maxHeldBytes/2 && len(c.held)-c.first < maxHeld/2 {

@@ -90,12 +90,14 @@ func (c *conn) dataTLS(ctx context.Context, shown *bool) *tls.Config {
 func (c *conn) startTLS() error {
 	c.holder = c.srv.holders.meet(c.id)
 	t := tls.Server(c.tcp, c.controlTLS())
-	ctx, cancel := context.WithTimeout(c.sess.Context(), c.srv.limits.handshake)
-	defer cancel()
-	if err := t.HandshakeContext(ctx); err != nil {
+	until := time.Now().Add(c.srv.limits.handshake)
+	c.wakeAt(until)
+	c.tcp.SetWriteDeadline(until)
+	if err := t.Handshake(); err != nil {
 		c.srv.holders.leave(c.holder)
 		return err
 	}
+	c.wakes = time.Time{}
 	c.write.Lock()
 	c.out = t
 	c.write.Unlock()

@@ -75,7 +75,7 @@ func (v visit) record(verb string, p, to files.Path, err error) {
 		t.To = to.String()
 	}
 	v.s.hub.book.Record(t)
-	v.s.log.Info(verb, "account", t.Account, "path", t.Path, "to", t.To, "remote", v.s.via.Remote.String(), "reason", t.Result)
+	v.s.hub.log.Info(verb, "session", v.s.id, "account", t.Account, "path", t.Path, "to", t.To, "remote", v.s.via.Remote.String(), "reason", t.Result)
 }
 
 func result(err error) string {

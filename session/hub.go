@@ -258,9 +258,9 @@ func (h *Hub) SetLimits(sessions, perAddress int) {
 	h.cfg.MaxPerAddress = cmp.Or(perAddress, 50)
 }
 
-// Begin admits a connection. TooMany past the limits, Stopped while draining. ctx ends the session, and so does a
-// Kick; Session.Context tells the protocol.
-func (h *Hub) Begin(ctx context.Context, v Via) (*Session, error) {
+// Begin admits a connection. TooMany past the limits, Stopped while draining. Kick and Drain end the session;
+// Session.Context tells the protocol.
+func (h *Hub) Begin(v Via) (*Session, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	net := v.network()
@@ -273,8 +273,8 @@ func (h *Hub) Begin(ctx context.Context, v Via) (*Session, error) {
 		return nil, fault.New(fault.TooMany, "your address has as many sessions as it may; end one and try again")
 	}
 	h.lastID++
-	s := &Session{hub: h, id: h.lastID, since: time.Now(), via: v, log: h.log.With("session", h.lastID)}
-	s.ctx, s.cancel = context.WithCancelCause(ctx)
+	s := &Session{hub: h, id: h.lastID, since: time.Now(), via: v}
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.Touch()
 	h.sessions[s.id] = s
 	h.perNet[net]++
@@ -301,8 +301,8 @@ func (h *Hub) Kick(id int64, why error) bool {
 	if s == nil {
 		return false
 	}
-	s.log.Info("kicked", "remote", s.via.Remote.String(), "reason", why.Error())
-	s.cancel(why)
+	h.log.Info("kicked", "session", s.id, "remote", s.via.Remote.String(), "reason", why.Error())
+	s.stop(why)
 	return true
 }
 
@@ -328,7 +328,7 @@ func (h *Hub) Drain(ctx context.Context) {
 	h.mu.Unlock()
 	cut := context.AfterFunc(ctx, func() {
 		for _, s := range h.all() {
-			s.cancel(stopping())
+			s.stop(stopping())
 		}
 	})
 	defer cut()
@@ -342,7 +342,7 @@ func (h *Hub) Drain(ctx context.Context) {
 // rest ends s if the server drains and s has nothing under way. h.mu is held.
 func (h *Hub) rest(s *Session) {
 	if h.draining && s.requests == 0 && len(s.transfers) == 0 {
-		s.cancel(stopping())
+		s.stop(stopping())
 	}
 }
 

@@ -252,7 +252,7 @@ func TestDrain(t *testing.T) {
 		if idle.Context().Err() == nil || finishes.Context().Err() != nil || cut.Context().Err() != nil {
 			t.Error("the idle one goes at once, the others do not")
 		}
-		_, err := h.hub.Begin(context.Background(), Via{Remote: from})
+		_, err := h.hub.Begin(Via{Remote: from})
 		wantKind(t, "Begin", err, fault.Stopped)
 		_, err = finishes.Put(p(t, "/more"), whole)
 		wantKind(t, "a new upload", err, fault.Stopped)

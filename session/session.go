@@ -22,7 +22,6 @@ package session
 
 import (
 	"context"
-	"log/slog"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -40,7 +39,7 @@ type Session struct {
 	since  time.Time
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	log    *slog.Logger
+	wake   atomic.Pointer[func()]
 	login  atomic.Pointer[login] // nil: nobody
 	heard  atomic.Int64          // time of the last request or byte, Unix ns
 
@@ -55,13 +54,13 @@ type Session struct {
 // End ends the session; running transfers are parked. It waits for calls of ReadFrom, WriteTo and Commit that still
 // run: Context is done by then, so whoever made them lets go of the data connection. It is idempotent.
 func (s *Session) End() {
-	s.cancel(fault.New(fault.Stopped, "the session has ended"))
+	s.stop(fault.New(fault.Stopped, "the session has ended"))
 	s.ending.Do(func() {
 		for t := s.anyTransfer(); t != nil; t = s.anyTransfer() {
 			t.Close()
 		}
 		s.hub.leave(s)
-		s.log.Debug("session ended", "remote", s.via.Remote.String(), "reason", s.gone().Error())
+		s.hub.log.Debug("session ended", "session", s.id, "remote", s.via.Remote.String(), "reason", s.gone().Error())
 	})
 }
 
@@ -78,6 +77,23 @@ func (s *Session) anyTransfer() *Transfer {
 // Context is done when the session is kicked, drained or ended; context.Cause tells why. While a server drains it is
 // done when the last Transfer closes, so a protocol finishes the reply in hand before it looks.
 func (s *Session) Context() context.Context { return s.ctx }
+
+// Wake makes f be called when Context is done, at once if it is: it wakes who waits for the client. It may be called more
+// than once, on any goroutine, and must not call the session.
+func (s *Session) Wake(f func()) {
+	s.wake.Store(&f)
+	if s.ctx.Err() != nil {
+		f()
+	}
+}
+
+// stop ends the context.
+func (s *Session) stop(why error) {
+	s.cancel(why)
+	if f := s.wake.Load(); f != nil {
+		(*f)()
+	}
+}
 
 // ID is unique in this run of the server.
 func (s *Session) ID() int64 { return s.id }
@@ -126,12 +142,12 @@ func (s *Session) prove(p account.Proof) error {
 		err = l.take(a)
 	}
 	if err != nil {
-		s.log.Warn("log-in refused", "account", p.Name, "proto", s.via.Proto,
+		s.hub.log.Warn("log-in refused", "session", s.id, "account", p.Name, "proto", s.via.Proto,
 			"remote", s.via.Remote.String(), "reason", err.Error())
 		return err
 	}
 	s.login.Store(l)
-	s.log.Info("log-in", "account", a.Name, "proto", s.via.Proto, "remote", s.via.Remote.String(), "reason", "ok")
+	s.hub.log.Info("log-in", "session", s.id, "account", a.Name, "proto", s.via.Proto, "remote", s.via.Remote.String(), "reason", "ok")
 	return nil
 }
 
@@ -160,7 +176,7 @@ func (s *Session) who() (account.Account, *files.Local, error) {
 	}
 	a, store, err := l.now(s.ctx)
 	if fault.KindOf(err) == fault.Unauth {
-		s.cancel(err)
+		s.stop(err)
 	}
 	return a, store, err
 }
@@ -212,10 +228,10 @@ func (s *Session) Passwd(old, new string) error {
 		_, err = s.hub.book.Update(s.ctx, a.Name, account.Change{Password: &new})
 	}
 	if err != nil {
-		s.log.Warn("password not changed", "account", a.Name, "remote", s.via.Remote.String(), "reason", err.Error())
+		s.hub.log.Warn("password not changed", "session", s.id, "account", a.Name, "remote", s.via.Remote.String(), "reason", err.Error())
 		return err
 	}
-	s.log.Info("password changed", "account", a.Name, "remote", s.via.Remote.String(), "reason", "ok")
+	s.hub.log.Info("password changed", "session", s.id, "account", a.Name, "remote", s.via.Remote.String(), "reason", "ok")
 	return nil
 }
 

@@ -96,7 +96,7 @@ var from = netip.MustParseAddrPort("192.0.2.7:40000")
 
 func (h *house) begin() *Session {
 	h.t.Helper()
-	s, err := h.hub.Begin(context.Background(), Via{Proto: "ftp", Remote: from})
+	s, err := h.hub.Begin(Via{Proto: "ftp", Remote: from})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -363,7 +363,7 @@ func TestAdmission(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, Config{MaxSessions: 5, MaxPerAddress: 2})
 	begin := func(addr string) (*Session, error) {
-		s, err := h.hub.Begin(context.Background(), Via{Proto: "ftp", Remote: netip.MustParseAddrPort(addr)})
+		s, err := h.hub.Begin(Via{Proto: "ftp", Remote: netip.MustParseAddrPort(addr)})
 		if err == nil {
 			t.Cleanup(s.End)
 		}
@@ -550,11 +550,11 @@ func TestSetLimits(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, Config{MaxSessions: 1})
 	h.begin()
-	_, err := h.hub.Begin(context.Background(), Via{Remote: from})
+	_, err := h.hub.Begin(Via{Remote: from})
 	wantKind(t, "past the limit", err, fault.TooMany)
 	h.hub.SetLimits(0, 2)
 	h.begin()
-	_, err = h.hub.Begin(context.Background(), Via{Remote: from})
+	_, err = h.hub.Begin(Via{Remote: from})
 	wantKind(t, "past the new limit", err, fault.TooMany)
 }
 

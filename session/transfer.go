@@ -401,7 +401,7 @@ func (t *Transfer) record(size int64) {
 		r.Verb, r.Path, r.To = "copy", t.from[0].String(), r.Path
 	}
 	t.s.hub.book.Record(r)
-	t.s.log.Info(r.Verb, "account", r.Account, "path", r.Path, "bytes", r.Bytes, "size", r.Size, "took", r.Took,
+	t.s.hub.log.Info(r.Verb, "session", t.s.id, "account", r.Account, "path", r.Path, "bytes", r.Bytes, "size", r.Size, "took", r.Took,
 		"remote", t.s.via.Remote.String(), "reason", outcome)
 }
 

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// When memory is given back: much was allocated since the last time, and next to nothing in the last second.
+const (
+	tidyEvery = time.Second
+	much      = 8 << 20
+	nothing   = 1 << 20
+)
+
+// tidy gives memory back whenever the server comes to rest, until stop is called. The runtime collects when as much was
+// allocated as is in use, and where nobody works that may be never: then the 19 MiB of each password that was hashed, and
+// what the sessions needed to log in, would stay.
+func tidy() (stop func()) {
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(tidyEvery)
+		defer tick.Stop()
+		last, tidied := allocated(), uint64(0)
+		for {
+			select {
+			case <-quit:
+				return
+			case <-tick.C:
+			}
+			now := allocated()
+			if now-last < nothing && now-tidied >= much {
+				debug.FreeOSMemory()
+				tidied = now
+			}
+			last = now
+		}
+	}()
+	return func() { close(quit); <-done }
+}
+
+// allocated returns how many bytes were allocated so far.
+func allocated() uint64 {
+	s := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(s)
+	return s[0].Value.Uint64()
+}
