@@ -365,10 +365,10 @@ func sumFile(name string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// sizeOf adds up what counts in a home's quota: files, stages and parts, and not the ledger that counts them.
+// sizeOf adds up what counts in a home's quota: files, stages and parts, and not what Sampan notes for itself.
 func sizeOf(home string) (total int64, err error) {
 	err = filepath.WalkDir(home, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() || entry.Name() == "ledger" {
+		if err != nil || !entry.Type().IsRegular() || filepath.Dir(path) == filepath.Join(home, ".sampan") {
 			return err
 		}
 		info, err := entry.Info()

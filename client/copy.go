@@ -220,15 +220,15 @@ func (c *copying) move(ctx context.Context, source files.Info, b beginning) erro
 	if err != nil {
 		return err
 	}
-	return c.settle(ctx, source, ours, proofOf(out, b.from))
+	return c.settle(ctx, source, ours, proofOf(out, 0))
 }
 
-// proofOf returns the SHA-256 that the server said with a transfer, if x is one that brings it and all of the file was
-// moved.
+// proofOf returns the SHA-256 of all of the file that the server said with a transfer, if x is one that brings it. What it says
+// of a download is about the bytes behind from.
 func proofOf(x any, from int64) []byte {
 	if x, ok := x.(prover); ok && from == 0 {
 		if p, ok := x.proof(); ok {
-			return p.Sum[:]
+			return p.Sum
 		}
 	}
 	return nil

@@ -522,8 +522,8 @@ func (f *flight) send(j *fileJob) {
 		switch {
 		case failed != nil && !errors.Is(failed, errChanged) && !errors.Is(failed, errRefusedEarly):
 			return f.ends(j, failed)
-		case failed == nil && c.reply.Done() && ok && bytes.Equal(p.Sum[:], sum.Sum(nil)):
-			j.r.Sum, j.r.Verified = hex.EncodeToString(p.Sum[:]), true
+		case failed == nil && c.reply.Done() && ok && bytes.Equal(p.Sum, sum.Sum(nil)):
+			j.r.Sum, j.r.Verified = hex.EncodeToString(p.Sum), true
 			return f.stamp(j)
 		case c.reply.Failed() && sure && !passes(k) && !errors.Is(failed, errChanged):
 			return f.ends(j, refusedAs(k, c.reply, j.to.String()))
@@ -606,10 +606,10 @@ func (f *flight) fetch(j *fileJob) {
 				return f.leave(j)
 			case c.err != nil:
 				return f.fails(j, c.err)
-			case !ok || p.Size != j.r.Bytes || tag(p.Size, p.ModTime, p.Unique) != j.source.Tag || !bytes.Equal(p.Sum[:], sum.Sum(nil)):
+			case !ok || p.Size != j.r.Bytes || tag(p.Size, p.ModTime, p.Unique) != j.source.Tag || !bytes.Equal(p.Sum, sum.Sum(nil)):
 				return f.leave(j)
 			}
-			j.r.Sum, j.r.Verified = hex.EncodeToString(p.Sum[:]), true
+			j.r.Sum, j.r.Verified = hex.EncodeToString(p.Sum), true
 			f.land.add(j)
 			return nil
 		},

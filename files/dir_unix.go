@@ -18,6 +18,9 @@ const (
 	openFileFlags = os.O_RDONLY | syscall.O_NONBLOCK // never waits for the other end of a FIFO
 )
 
+// changeTimes says that node.ctime is what the system sets with every change, and not mtime once more.
+const changeTimes = true
+
 // control runs fn with f's descriptor, which stays what it is (Fd would make it blocking).
 func control(f *os.File, fn func(fd int) error) error {
 	c, err := f.SyscallConn()

@@ -20,6 +20,9 @@ const (
 	openFileFlags = os.O_RDONLY
 )
 
+// changeTimes says that node.ctime is what the system sets with every change, and not mtime once more.
+const changeTimes = false
+
 func infoNode(fi fs.FileInfo) node {
 	mode := fi.Mode()
 	if t := mode.Type(); t != 0 && t != fs.ModeDir && t != fs.ModeSymlink {

@@ -56,6 +56,7 @@ func (u *upload) Truncate(n int64) error {
 	if _, err := u.grant(grow, grow); err != nil || n == u.end {
 		return err
 	}
+	u.tally.spoil(n)
 	err := u.changes(n)
 	if err == nil {
 		err = u.h.stepped("truncate", true, func() error { return u.f.Truncate(n) })

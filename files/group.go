@@ -113,6 +113,7 @@ func (u *upload) published(c *change) (Info, error) {
 	}
 	u.finish()
 	n, err := fileNode(u.f)
+	u.learn(n)
 	if cerr := u.f.Close(); err == nil {
 		err = cerr
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sampan/fault"
@@ -32,6 +33,7 @@ type Home struct {
 	own         [3]nodeID // .sampan, stage, part
 	ledger      ledger
 	sums        sums
+	coarse      atomic.Bool // a rename had the ctime of the last write: see sums
 
 	life   sync.RWMutex // read-held by everything that runs, so that Close can wait for it
 	closed bool         // guarded by life
@@ -51,7 +53,7 @@ type Home struct {
 	parts     parts
 	fresh     map[Path]*entry // names held by uploads that want them new
 
-	hook func(step string) error // for tests: called before each step that changes the disk; an error takes its place
+	hook func(step string) error // for tests: called before each step that changes the disk or reads to hash; an error takes its place
 }
 
 // entry is one file of ours: a stage or a part. All but id and owner is guarded by Home.mu.
@@ -63,6 +65,7 @@ type entry struct {
 	synced int64 // so many bytes of it are on stable storage
 	size   int64 // of a part
 	time   time.Time
+	kept   *kept // of a part
 }
 
 // owned is what a part is found by.
@@ -105,6 +108,9 @@ func (h *Home) Close() error {
 	h.closed = true
 	h.syncParts()
 	err := h.checkpoint(true)
+	if err := h.saveSums(); err != nil {
+		h.opts.Log.Warn("the hashes of files could not be kept", "err", err)
+	}
 	h.shut()
 	return err
 }

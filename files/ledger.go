@@ -2,6 +2,7 @@ package files
 
 import (
 	"bytes"
+	"encoding/hex"
 	"fmt"
 	"hash/crc32"
 	"os"
@@ -17,6 +18,7 @@ import (
 //	S id "owner" "path"                             a stage begins; also what a stage or part was in a checkpoint
 //	W id                                            the stage is written out of order: its gaps are not known
 //	Y id bytes                                      so many bytes of it are on stable storage
+//	H id bytes state inode size mtime               so many bytes of part id are hashed, as long as its file is that one
 //	I seq verb id "from" "to" inode delta dir       intent: what is about to happen to names
 //	K seq                                           it happened
 //	X seq                                           it did not
@@ -80,6 +82,9 @@ func sealEntry(buf []byte, id uint64, e *entry) []byte {
 	if e.synced > 0 {
 		buf = sealSynced(buf, id, e.synced)
 	}
+	if e.kept != nil {
+		buf = sealKept(buf, id, e.kept)
+	}
 	return buf
 }
 
@@ -91,6 +96,10 @@ func sealRandom(buf []byte, id uint64) []byte { return seal(buf, fmt.Sprintf("W 
 
 func sealSynced(buf []byte, id uint64, n int64) []byte {
 	return seal(buf, fmt.Sprintf("Y %d %d", id, n))
+}
+
+func sealKept(buf []byte, id uint64, k *kept) []byte {
+	return seal(buf, fmt.Sprintf("H %d %d %x %d %d %d", id, k.n, k.state, k.file.id.ino, k.file.size, k.file.mtime))
 }
 
 func sealIntent(buf []byte, i intent) []byte {
@@ -159,6 +168,12 @@ func (s *state) apply(body string) bool {
 		if e := s.entries[id]; e != nil {
 			e.synced = n
 		}
+	case "H":
+		e, k := s.entries[uint64(f.int())], &kept{n: f.int(), state: f.hex()}
+		k.file = node{id: nodeID{ino: uint64(f.int())}, size: f.int(), mtime: f.int()}
+		if e != nil && f.good && k.n > 0 && k.n <= k.file.size {
+			e.kept = k
+		}
 	case "I":
 		i := intent{
 			seq: uint64(f.int()), verb: verb(f.word()), stage: uint64(f.int()), from: f.path(), to: f.path(),
@@ -219,6 +234,12 @@ func (f *fields) int() int64 {
 	}
 	f.good = f.good && err == nil
 	return n
+}
+
+func (f *fields) hex() []byte {
+	b, err := hex.DecodeString(f.word())
+	f.good = f.good && err == nil
+	return b
 }
 
 func (f *fields) str() string {

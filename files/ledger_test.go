@@ -12,6 +12,8 @@ func sampleLedger() []byte {
 	}}
 	text := s.encode()
 	text = sealStage(text, 4, &entry{id: 4, owner: "李 \xff", path: mustPath("/with space\"")})
+	text = sealKept(text, 3, &kept{n: 70, state: []byte("state"), file: node{id: nodeID{ino: 1<<64 - 1}, size: 77, mtime: -1}})
+	text = sealKept(text, 5, &kept{n: 1, state: []byte("of nothing"), file: node{size: 1}})
 	text = sealIntent(text, intent{seq: 1, verb: verbPut, stage: 4, to: mustPath("/y"), delta: 10})
 	text = sealOutcome(text, 1, true)
 	text = sealIntent(text, intent{seq: 2, verb: verbMov, from: mustPath("/d"), to: mustPath("/e"), ino: 1<<64 - 1, delta: -5, dir: true})
@@ -32,6 +34,8 @@ func TestLedgerReplay(t *testing.T) {
 		t.Errorf("published is %d", s.published)
 	case len(s.entries) != 1 || e == nil || e.path != mustPath("/e/x") || !e.random || e.synced != 77 || e.owner != "alice":
 		t.Errorf("entries are %v, %+v", s.entries, e)
+	case e.kept == nil || e.kept.n != 70 || string(e.kept.state) != "state" || e.kept.file != node{id: nodeID{ino: 1<<64 - 1}, size: 77, mtime: -1}:
+		t.Errorf("kept is %+v", e.kept)
 	case len(s.open) != 1 || s.open[0].seq != 4 || s.open[0].ino != 12 || s.open[0].verb != verbDel:
 		t.Errorf("open intents are %+v", s.open)
 	}
@@ -47,7 +51,7 @@ func TestLedgerTorn(t *testing.T) {
 		if s.hole || s.ok != (lines > 0) {
 			t.Fatalf("torn at %d: %+v", n, s)
 		}
-		if want := int64(4711); lines >= 1 && lines < 6 && s.published != want {
+		if want := int64(4711); lines >= 1 && lines < 8 && s.published != want {
 			t.Fatalf("torn at %d: published is %d", n, s.published)
 		}
 	}

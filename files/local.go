@@ -282,6 +282,7 @@ func (l *Local) Create(ctx context.Context, p Path, w Want) (Upload, error) {
 		return nil, classify(err, p)
 	}
 	u := &upload{h: l.home, e: e, want: w}
+	u.tally.must = w.Sum
 	if w.New && !l.home.claim(e) {
 		l.home.forget(e)
 		return nil, taken(p)
@@ -368,6 +369,10 @@ func (l *Local) resume(p Path, w Want) (Upload, error) {
 		return nil, err
 	}
 	u := &upload{h: l.home, e: e, f: f, want: w, end: w.From}
+	if file, err := fileNode(f); err == nil {
+		l.home.restore(&u.tally, e, file)
+	}
+	u.tally.must = w.Sum
 	u.filled.add(0, w.From)
 	if w.New && !l.home.claim(e) {
 		return nil, errors.Join(taken(p), u.Close())
@@ -430,7 +435,7 @@ func (l *Local) Set(ctx context.Context, p Path, a Attr) error {
 		}
 	}
 	if after, err := l.home.look(p); err == nil {
-		l.home.sums.moved(before, after)
+		l.home.sums.moved(before, after, a.ModTime != nil)
 	}
 	return nil
 }

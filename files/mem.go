@@ -541,7 +541,7 @@ func (u *memUpload) WriteAt(b []byte, off int64) (int, error) {
 
 // ReadFrom appends what src has; what was granted and is not needed is given back.
 func (u *memUpload) ReadFrom(src io.Reader) (int64, error) {
-	n, err := copyBuffered(struct{ io.Writer }{u}, src)
+	n, err := copyBuffered(struct{ io.Writer }{u}, src, nil)
 	u.m.tree.mu.Lock()
 	defer u.m.tree.mu.Unlock()
 	u.giveBack()

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -161,6 +162,42 @@ func (m *model) setQuota(t *rapid.T) {
 	m.mem.SetQuota(m.quota)
 }
 
+func (m *model) set(t *rapid.T) {
+	a, b, _ := m.both(t)
+	p := drawPath(t, "path")
+	var set Attr
+	if rapid.Bool().Draw(t, "mode") {
+		mode := rapid.SampledFrom([]os.FileMode{0o600, 0o644}).Draw(t, "bits")
+		set.Mode = &mode
+	}
+	if rapid.Bool().Draw(t, "time") {
+		now := time.Unix(rapid.Int64Range(0, 3).Draw(t, "seconds"), 0)
+		set.ModTime = &now
+	}
+	same(t, "Set "+p.String(), a.Set(context.Background(), p, set), b.Set(context.Background(), p, set))
+}
+
+// outside changes a byte of a file past Sampan.
+func (m *model) outside(t *rapid.T) {
+	p := drawPath(t, "path")
+	m.mem.tree.mu.Lock()
+	defer m.mem.tree.mu.Unlock()
+	n, err := m.mem.tree.get(p)
+	if err != nil || len(n.data) == 0 {
+		t.Skip("nothing is there")
+	}
+	at := rapid.IntRange(0, len(n.data)-1).Draw(t, "at")
+	n.data = bytes.Clone(n.data)
+	n.data[at] ^= 0xff
+	f, err := os.OpenFile(filepath.Join(m.dir, p.Rel()), os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.WriteAt(n.data[at:at+1], int64(at))
+	}
+	if err != nil || f.Close() != nil {
+		t.Fatal(err)
+	}
+}
+
 // reopen ends all uploads and opens the home anew: nothing may change by that.
 func (m *model) reopen(t *rapid.T) {
 	for _, u := range m.ups {
@@ -178,6 +215,7 @@ func (m *model) reopen(t *rapid.T) {
 		t.Fatal(err)
 	}
 	m.home = h
+	h.sums.least = 1
 }
 
 // check compares everything that can be seen.
@@ -201,6 +239,11 @@ func (m *model) check(t *rapid.T) {
 			y, berr := mem.Part(ctx, p)
 			if same(t, "Part "+name, aerr, berr) && (x.Size != y.Size || !bytes.Equal(x.Sum, y.Sum)) {
 				t.Fatalf("Part %s of %s: %d and %d bytes", name, who, x.Size, y.Size)
+			}
+			sum, aerr := local.Sum(ctx, p, sha256Name, 0, -1)
+			sum2, berr := mem.Sum(ctx, p, sha256Name, 0, -1)
+			if same(t, "Sum "+name, aerr, berr) && !bytes.Equal(sum, sum2) {
+				t.Fatalf("Sum %s: %x and %x", name, sum, sum2)
 			}
 			if !maps.Equal(listed(local, p), listed(mem, p)) {
 				t.Fatalf("List %s as %s: %v and %v", name, who, listed(local, p), listed(mem, p))
@@ -252,11 +295,12 @@ func TestLocalIsAsMem(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		h.sums.least = 1
 		m := &model{dir: dir, home: h, mem: NewMem(-1), quota: -1}
 		defer func() { m.home.Close() }()
 		t.Repeat(map[string]func(*rapid.T){
 			"create": m.create, "write": m.write, "writeAt": m.writeAt, "pump": m.pump, "end": m.end, "mkdir": m.mkdir,
-			"remove": m.remove, "rename": m.rename, "dropPart": m.dropPart, "quota": m.setQuota, "reopen": m.reopen, "": m.check,
+			"remove": m.remove, "rename": m.rename, "dropPart": m.dropPart, "quota": m.setQuota, "set": m.set, "outside": m.outside, "reopen": m.reopen, "": m.check,
 		})
 		checkDisk(t, m)
 	})

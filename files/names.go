@@ -155,7 +155,7 @@ func (l *Local) renaming(from, to Path, replace bool) *change {
 			return nil
 		}
 		return classify(h.stepped("rename", true, func() error {
-			return move(a, from.Base(), b, to.Base(), !vacant)
+			return h.moveKnown(what, a, from.Base(), b, to.Base(), !vacant)
 		}), to)
 	}
 	c.settle = func() []*entry {
@@ -169,6 +169,20 @@ func (l *Local) renaming(from, to Path, replace bool) *change {
 		return gone
 	}
 	return c
+}
+
+// moveKnown is move for a file or directory that looks like what; a hash that is known of it stays known.
+func (h *Home) moveKnown(what node, from *dir, a string, to *dir, b string, replace bool) error {
+	if err := move(from, a, to, b, replace); err != nil {
+		return err
+	}
+	if what.size < h.sums.least {
+		return nil
+	}
+	if now, err := to.lstat(b); err == nil {
+		h.sums.moved(what, now, false)
+	}
+	return nil
 }
 
 // rekey moves parts, stages and held names with their directory. h.mu is held.

@@ -2,6 +2,7 @@ package files
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io/fs"
 	"maps"
@@ -109,17 +110,18 @@ func (h *Home) discard(d *dir, gone ...*entry) error {
 	return errors.Join(errs...)
 }
 
-// park makes a part of size bytes of stage e, whose file is f with end bytes; a part that was there before goes.
-// size 0 keeps nothing.
-func (h *Home) park(e *entry, f *os.File, end, size int64) error {
-	e.size = end
-	err := h.stepped("cut", size < end && size > 0, func() error { return f.Truncate(size) })
+// park makes a part of the first size bytes of an upload; a part that was there before goes. size 0 keeps nothing.
+// u.mu is held.
+func (h *Home) park(u *upload, size int64) error {
+	e := u.e
+	e.size = u.end
+	err := h.stepped("cut", size < u.end && size > 0, func() error { return u.f.Truncate(size) })
 	if err == nil && size > 0 {
-		h.release(end - size)
+		h.release(u.end - size)
 		e.size = size
-		err = h.settlePart(e, f)
+		err = h.settlePart(u)
 	}
-	f.Close()
+	u.f.Close()
 	if err != nil || size == 0 {
 		return errors.Join(err, h.discard(h.stage, e))
 	}
@@ -134,17 +136,23 @@ func (h *Home) park(e *entry, f *os.File, end, size int64) error {
 }
 
 // settlePart syncs (when strict) and moves a stage, which has no gaps any more, to the parts.
-func (h *Home) settlePart(e *entry, f *os.File) error {
+func (h *Home) settlePart(u *upload) error {
+	e := u.e
 	synced := int64(0)
 	if h.opts.Strict {
-		if err := h.stepped("sync part", true, func() error { return datasync(f) }); err != nil {
+		if err := h.stepped("sync part", true, func() error { return datasync(u.f) }); err != nil {
 			return err
 		}
 		synced = e.size
 	}
 	e.time = time.Now()
-	_ = h.stage.own.Chtimes(e.name(), e.time, e.time) // only for Expire after a restart
+	_ = h.stage.own.Chtimes(e.name(), e.time, e.time) // for Expire after a restart, and for kept
+	var k *kept
+	if file, err := fileNode(u.f); err == nil {
+		k = keep(&u.tally, file)
+	}
 	h.mu.Lock()
+	e.kept = k
 	e.random, e.synced = false, max(synced, min(e.synced, e.size))
 	records := sealEntry(nil, e.id, e)
 	h.mu.Unlock()
@@ -203,33 +211,84 @@ func (h *Home) resume(k owned, size int64) (*entry, *os.File, error) {
 	return nil, nil, classify(err, k.path)
 }
 
-// Part describes the asker's part of p; NotExist if there is none.
+// kept is how far a part is hashed. It holds as long as the part's file is as it was then.
+type kept struct {
+	n     int64  // so many bytes are hashed
+	state []byte // of SHA-256
+	file  node   // only what says
+}
+
+// says are the parts of a file's description by which a part is known again, also after it was moved.
+func (n node) says() node { return node{id: nodeID{ino: n.id.ino}, size: n.size, mtime: n.mtime} }
+
+// keep returns what is kept of t for a part that looks like file, nil if nothing.
+func keep(t *tally, file node) *kept {
+	k := &kept{file: file.says()}
+	if k.state, k.n = t.state(file.size); k.state == nil {
+		return nil
+	}
+	return k
+}
+
+// restore makes t go on from what is kept of the part e, which looks like file.
+func (h *Home) restore(t *tally, e *entry, file node) {
+	h.mu.Lock()
+	k := e.kept
+	h.mu.Unlock()
+	if k != nil && k.file == file.says() {
+		t.restore(k.state, k.n)
+	}
+}
+
+// Part describes the asker's part of p; NotExist if there is none. Of its content only what is not hashed yet is read.
 func (l *Local) Part(ctx context.Context, p Path) (PartInfo, error) {
 	p, err := l.begin(ctx, p)
 	if err != nil {
 		return PartInfo{}, err
 	}
-	f, info, err := l.openPart(p)
+	e, f, info, err := l.openPart(p)
 	l.home.leave() // hashing may take long; the open file is enough
 	if err != nil {
 		return PartInfo{}, classify(err, p)
 	}
 	defer f.Close()
-	info.Sum, err = l.home.sums.of(ctx, f, "SHA-256", 0, info.Size)
+	info.Sum, err = l.home.sumPart(ctx, e, f, info.Size)
 	return info, classify(err, p)
 }
 
-func (l *Local) openPart(p Path) (*os.File, PartInfo, error) {
+// sumPart hashes the part e of size bytes, whose file is f.
+func (h *Home) sumPart(ctx context.Context, e *entry, f *os.File, size int64) ([]byte, error) {
+	was, err := fileNode(f)
+	if err != nil {
+		return nil, err
+	}
+	t := tally{h: sha256.New()}
+	h.restore(&t, e, was)
+	if t.n < size {
+		if err := h.hashRange(ctx, t.h, f, t.n, size-t.n); err != nil {
+			return nil, err
+		}
+		t.n = size
+		if now, err := fileNode(f); err == nil && now.says() == was.says() {
+			h.mu.Lock()
+			e.kept = keep(&t, was)
+			h.mu.Unlock()
+		}
+	}
+	return t.h.Sum(nil), nil
+}
+
+func (l *Local) openPart(p Path) (*entry, *os.File, PartInfo, error) {
 	l.home.mu.Lock()
 	e := l.home.parts.get(owned{l.owner, p})
 	if e == nil {
 		l.home.mu.Unlock()
-		return nil, PartInfo{}, noPart(p)
+		return nil, nil, PartInfo{}, noPart(p)
 	}
 	info := PartInfo{Size: e.size, Time: e.time}
 	l.home.mu.Unlock()
 	f, err := l.home.openOwn(l.home.part, e)
-	return f, info, err
+	return e, f, info, err
 }
 
 // DropPart removes it; NotExist if there is none.

@@ -39,7 +39,7 @@ func copyStep(dst io.Writer, src io.Reader, n int64) (done int64, eof bool, err 
 	if to, ok := dst.(io.ReaderFrom); ok {
 		done, err = to.ReadFrom(limited)
 	} else {
-		done, err = copyBuffered(dst, limited)
+		done, err = copyBuffered(dst, limited, nil)
 	}
 	return done, err == nil && done < n, err
 }
@@ -62,18 +62,24 @@ func drained(src io.Reader, full error) error {
 	}
 }
 
-// buffers hold what is copied between ends that the kernel cannot join.
-var buffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
+// A buffer holds what is copied between ends that the kernel cannot join.
+type buffer [256 << 10]byte
 
-// copyBuffered copies until EOF, filling a large buffer before each write.
-func copyBuffered(dst io.Writer, src io.Reader) (done int64, err error) {
-	buf := buffers.Get().(*[256 << 10]byte)
-	defer buffers.Put(buf)
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+// copyBuffered copies until EOF, filling a large buffer before each write. see, unless nil, is given the buffer with what
+// was written of it, and returns the one to go on with.
+func copyBuffered(dst io.Writer, src io.Reader, see func(*buffer, int) *buffer) (done int64, err error) {
+	buf := buffers.Get().(*buffer)
+	defer func() { buffers.Put(buf) }()
 	for {
 		n, rerr := fill(src, buf[:])
 		if n > 0 {
 			w, werr := dst.Write(buf[:n])
 			done += int64(w)
+			if see != nil {
+				buf = see(buf, w)
+			}
 			if werr != nil {
 				return done, werr
 			}

@@ -93,12 +93,12 @@ func TestQuotaRace(t *testing.T) {
 	}
 }
 
-// sizesOnce sums the sizes of regular files but the ledger, each file once though it may be met under two names while it
+// sizesOnce sums the sizes of regular files but what Sampan notes for itself, each file once though it may be met under two names while it
 // is renamed.
 func sizesOnce(dir string) (total int64) {
 	seen := map[nodeID]bool{}
 	_ = filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || strings.Contains(name, Hidden+"/ledger") {
+		if err != nil || d.IsDir() || filepath.Base(filepath.Dir(name)) == Hidden {
 			return nil
 		}
 		if fi, err := d.Info(); err == nil {

@@ -36,6 +36,7 @@ func openHome(dir string, o Options, boot string, hook func(string) error) (_ *H
 	}
 	h := &Home{
 		opts: o, boot: boot, quota: o.Quota, hook: hook,
+		sums:    sums{least: leastSum, tick: tick},
 		entries: map[uint64]*entry{}, parts: parts{}, fresh: map[Path]*entry{},
 	}
 	h.ledger.step = h.step
@@ -50,6 +51,9 @@ func openHome(dir string, o Options, boot string, hook func(string) error) (_ *H
 	}()
 	if err := h.ledger.dir.lock(); err != nil {
 		return nil, fault.Wrap(fault.Busy, err, "%s: another process has this home open", dir)
+	}
+	if err := h.loadSums(); err != nil {
+		h.opts.Log.Warn("the hashes of files could not be read", "err", err)
 	}
 	text, err := h.readLedger()
 	if err != nil {

@@ -94,6 +94,7 @@ type Want struct {
 	Part bool        // From is of the asker's parked part (and must be its exact size, else BadOffset); else of the file (0 ≤ From ≤ size, else BadOffset)
 	Mode fs.FileMode // permission bits of a file that is not there yet; 0 is the usual ones
 	New  bool        // fail with Exist if p is taken, at Create or by Commit; a second such upload of p is refused meanwhile
+	Sum  bool        // its SHA-256 will be asked for at once: see Hashed
 }
 
 // An Upload is content on its way to a name. It is used by one goroutine at a time, but for WriteAt.
@@ -123,6 +124,13 @@ type Upload interface {
 	// behind the file and got nothing parks nothing, nor does one that was changed within what it kept of the file: it
 	// is no head of anything. After Commit went well Close does nothing.
 	Close() error
+}
+
+// A Hashed is an Upload that may know the hash of what it published.
+type Hashed interface {
+	// Sum returns the SHA-256 of the file after Commit, nil if it is not known yet: it is taken while bytes are written in order from 0
+	// or behind a part. Without Want.Sum it may be given up where it would slow the upload down.
+	Sum() []byte
 }
 
 // PartInfo describes a parked part.

@@ -20,13 +20,17 @@ type upload struct {
 	want Want
 	head node // the file whose head was copied, if any
 
+	tally tally
+	sum   []byte // SHA-256 of what was published, if it was taken
+
 	stale atomic.Bool // it is no longer that file
 
 	mu      sync.Mutex  // guards what follows, is not held while bytes move
 	end     int64       // size of the stage
 	granted int64       // reserved behind its end
 	pos     int64       // where the file's offset stands
-	mode    fs.FileMode // as measure saw it
+	mode    fs.FileMode // as measure saw it, and mtime
+	mtime   int64
 	filled  spans
 	attr    Attr // what Set said
 	altered bool // it was changed within what it kept of the file
@@ -98,27 +102,29 @@ func (u *upload) grew(n int64) {
 	u.pos = u.end
 }
 
-// ready puts the file's offset at the end and makes sure of room.
-func (u *upload) ready(least, want int64) (int64, error) {
+// ready puts the file's offset at the end, off, and makes sure of room.
+func (u *upload) ready(least, want int64) (off, n int64, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	n, err := u.grant(least, want)
+	n, err = u.grant(least, want)
 	if err == nil && u.pos != u.end {
 		_, err = u.f.Seek(u.end, io.SeekStart)
 		u.pos = u.end
 	}
-	return min(n, want), err
+	return u.end, min(n, want), err
 }
 
 // Write appends b; all of it or nothing, as far as the quota is concerned.
 func (u *upload) Write(b []byte) (int, error) {
-	if _, err := u.ready(int64(len(b)), int64(len(b))); err != nil {
-		return 0, err
+	off, _, err := u.ready(int64(len(b)), int64(len(b)))
+	if err == nil {
+		err = u.h.step("write")
 	}
-	if err := u.h.step("write"); err != nil {
+	if err != nil {
 		return 0, err
 	}
 	n, err := u.f.Write(b)
+	u.tally.add(off, b[:n])
 	u.grew(int64(n))
 	return n, u.classify(err)
 }
@@ -138,7 +144,7 @@ func (u *upload) ReadFrom(src io.Reader) (done int64, err error) {
 				return done, nil
 			}
 		}
-		n, err := u.ready(1, want)
+		off, n, err := u.ready(1, want)
 		if fault.KindOf(err) == fault.OverQuota && err != nil {
 			return done, drained(src, err)
 		}
@@ -148,7 +154,7 @@ func (u *upload) ReadFrom(src io.Reader) (done int64, err error) {
 		if err != nil {
 			return done, err
 		}
-		m, err := u.copy(src, n)
+		m, err := u.copy(src, off, n)
 		u.grew(m)
 		done += m
 		if limited != nil {
@@ -160,12 +166,17 @@ func (u *upload) ReadFrom(src io.Reader) (done int64, err error) {
 	}
 }
 
-func (u *upload) copy(src io.Reader, n int64) (int64, error) {
+// copy appends up to n bytes at off. What passes through our hands is hashed.
+func (u *upload) copy(src io.Reader, off, n int64) (done int64, err error) {
 	limited := &io.LimitedReader{R: src, N: n}
 	if _, ok := src.(syscall.Conn); ok {
 		return u.f.ReadFrom(limited)
 	}
-	return copyBuffered(u.f, limited)
+	return copyBuffered(u.f, limited, func(buf *buffer, n int) *buffer {
+		at := off
+		off += int64(n)
+		return u.tally.hand(at, buf, n)
+	})
 }
 
 // unreserve gives back what was granted and not written.
@@ -188,6 +199,7 @@ func (u *upload) WriteAt(b []byte, off int64) (int, error) {
 		return 0, err
 	}
 	defer u.flying.Done()
+	u.tally.spoil(off)
 	err := u.h.step("write")
 	n := 0
 	if err == nil {
@@ -235,6 +247,9 @@ func (u *upload) Size() int64 {
 	return u.filled.whole()
 }
 
+// Sum implements Hashed.
+func (u *upload) Sum() []byte { return u.sum }
+
 func (u *upload) classify(err error) error {
 	if err == nil {
 		return nil
@@ -263,7 +278,7 @@ func (u *upload) Close() error {
 	u.measure()
 	size := u.want.parks(min(u.filled.whole(), u.end), u.full && !u.tried || u.altered || u.stale.Load())
 	u.h.unclaim(u.e)
-	return u.classify(u.h.park(u.e, u.f, u.end, size))
+	return u.classify(u.h.park(u, size))
 }
 
 // parks returns how many of the bytes that are there without a gap are worth a part. refused means that the quota cut
@@ -295,7 +310,7 @@ func (u *upload) measure() {
 	if err != nil {
 		return
 	}
-	if u.mode = n.mode; n.size < u.end { // a write failed
+	if u.mode, u.mtime = n.mode, n.mtime; n.size < u.end { // a write failed
 		u.h.release(u.end - n.size)
 		u.end = n.size
 	}
@@ -324,6 +339,7 @@ func (u *upload) seal() error {
 		return u.classify(err)
 	}
 	u.measure()
+	u.mark()
 	return nil
 }
 

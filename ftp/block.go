@@ -44,7 +44,6 @@ type BlockReader struct {
 	ended   bool // the end of the current file was read
 	err     error
 	marker  []byte // what came of the current restart marker
-	tee     io.Writer
 }
 
 // NewBlockReader reads files from r. mark, which may be nil, hears each restart marker.
@@ -73,9 +72,6 @@ func (b *BlockReader) Skip() error {
 	return nil
 }
 
-// Tee makes w see what Read returns; nil ends that.
-func (b *BlockReader) Tee(w io.Writer) { b.tee = w }
-
 // Ended reports whether the current file's end was read.
 func (b *BlockReader) Ended() bool { return b.ended }
 
@@ -96,9 +92,6 @@ func (b *BlockReader) Read(p []byte) (int, error) {
 		data := b.take(min(b.left, len(p)))
 		if len(data) == 0 || b.suspect {
 			continue
-		}
-		if b.tee != nil {
-			b.tee.Write(data)
 		}
 		return copy(p, data), nil
 	}

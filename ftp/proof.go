@@ -11,10 +11,10 @@ import (
 // A Proof is what a server that pipelines block mode says of a file at the end of its transfer, in the form of facts
 // (RFC 3659 section 7.2): "size=…;modify=…;unique=…;X.sha256=…; path".
 type Proof struct {
-	Size    int64             // of the whole file
-	ModTime time.Time         // UTC; zero if unknown
-	Unique  string            // as the fact of that name says it; "" if unknown
-	Sum     [sha256.Size]byte // of the bytes that were moved by this transfer, behind the offset of REST
+	Size    int64     // of the whole file
+	ModTime time.Time // UTC; zero if unknown
+	Unique  string    // as the fact of that name says it; "" if unknown
+	Sum     []byte    // SHA-256 of the file that an upload made, or of the bytes that a download sent; nil if unknown
 }
 
 const sumFact = "X.sha256="
@@ -28,7 +28,9 @@ func AppendProof(dst []byte, p Proof, path string) []byte {
 	if p.Unique != "" {
 		dst = append(append(dst, ";unique="...), p.Unique...)
 	}
-	dst = hex.AppendEncode(append(append(dst, ';'), sumFact...), p.Sum[:])
+	if p.Sum != nil {
+		dst = hex.AppendEncode(append(append(dst, ';'), sumFact...), p.Sum)
+	}
 	return AppendName(append(dst, "; "...), path)
 }
 
@@ -39,7 +41,6 @@ func ParseProof(text string) (p Proof, path string, ok bool) {
 		return Proof{}, "", false
 	}
 	p.Size = -1
-	summed := false
 	for fact := range strings.SplitSeq(facts, ";") {
 		key, value, _ := strings.Cut(fact, "=")
 		switch {
@@ -50,12 +51,8 @@ func ParseProof(text string) (p Proof, path string, ok bool) {
 		case strings.EqualFold(key, "unique"):
 			p.Unique = value
 		case strings.EqualFold(key+"=", sumFact):
-			summed = len(value) == hex.EncodedLen(sha256.Size)
-			if summed {
-				_, err := hex.Decode(p.Sum[:], []byte(value))
-				summed = err == nil
-			}
+			p.Sum, _ = hex.DecodeString(value)
 		}
 	}
-	return p, path, p.Size >= 0 && summed
+	return p, path, p.Size >= 0 && len(p.Sum) == sha256.Size
 }

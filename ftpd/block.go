@@ -81,7 +81,7 @@ type link struct {
 	wire
 	in    *ftp.BlockReader
 	out   *ftp.BlockWriter
-	sum   hash.Hash // of the current file, as far as it went over the link
+	sum   hash.Hash // of the file that is sent
 	got   int64     // bytes of the current upload
 	from  int64     // where it begins in its file
 	begun bool      // some of the current command's file may have been read
@@ -98,7 +98,6 @@ func (c *conn) openLink(opening string) (*link, error) {
 		if opening != "" {
 			c.lines(125, opening)
 		}
-		l.sum.Reset()
 		return l, nil
 	}
 	c.drop()
@@ -113,8 +112,6 @@ func (c *conn) openLink(opening string) (*link, error) {
 	l := &link{sum: sha256.New()}
 	l.c, l.d = c, d
 	l.in, l.out = ftp.NewBlockReader(&l.wire, l.mark), ftp.NewBlockWriter(&l.wire)
-	l.in.Tee(l.sum)
-	l.out.Tee(l.sum)
 	c.link = l
 	l.watch()
 	return l, nil
@@ -196,14 +193,31 @@ func (l *link) mark(text string) {
 	l.c.lines(110, fmt.Sprintf("MARK %s = %d", text, l.from+l.got))
 }
 
-// proof is what the last reply of a transfer says of the file and of what was moved, so that its client can compare.
-func proof(i files.Info, sum [sha256.Size]byte) string {
+// proof is what the last reply of a transfer says of the file, so that its client can compare.
+func proof(i files.Info, sum []byte) string {
 	p := ftp.Proof{Size: i.Size, ModTime: i.ModTime, Unique: i.Tag, Sum: sum}
 	return string(ftp.AppendProof(make([]byte, 0, 256), p, i.Path.String()))
 }
 
-// sent is the proof of the file that was sent last.
-func (l *link) sent(i files.Info) string { return proof(i, [sha256.Size]byte(l.sum.Sum(nil))) }
+// watchSum has what is sent from now on hashed, unless its hash is known.
+func (l *link) watchSum(known []byte) {
+	if l.out.Tee(nil); known == nil {
+		l.sum.Reset()
+		l.out.Tee(l.sum)
+	}
+}
+
+// sent is the proof of the download that was sent last. A hash that was known says nothing where the file changed meanwhile.
+func (l *link) sent(t *session.Transfer, known []byte) string {
+	now := t.Now()
+	switch {
+	case known == nil:
+		return proof(now, l.sum.Sum(nil))
+	case now.Tag != t.Info().Tag:
+		return proof(now, nil)
+	}
+	return proof(now, known)
+}
 
 // receiveBlocks receives the next file of the link. When all of it is there it is left to be committed, and the next
 // command is run meanwhile.
@@ -227,7 +241,6 @@ func (c *conn) receiveBlocks(t *session.Transfer, opening string) error {
 		if strings.HasPrefix(opening, uniqueName) {
 			a.said = opening
 		}
-		l.sum.Sum(a.sum[:0])
 		c.leave(a)
 		return nil
 	}
@@ -377,7 +390,6 @@ func (c *conn) gather(on bool) {
 type arrived struct {
 	t      *session.Transfer
 	path   files.Path
-	sum    [sha256.Size]byte
 	said   string // of STOU
 	behind []byte // replies that wait behind its own
 }
@@ -423,7 +435,7 @@ func (c *conn) commit() {
 			if errs[i] != nil {
 				code, text = c.answer(errs[i])
 			} else if text == "" {
-				text = proof(a.t.Info(), a.sum)
+				text = proof(a.t.Info(), a.t.Sum())
 			}
 			r.ready = append(ftp.AppendReply(r.ready, code, text), a.behind...)
 		}

@@ -127,7 +127,8 @@ AUTH; USER keeps it. Traditional Chinese is 504.`,
 quotes, and quotes inside those are doubled. The new content is staged and appears whole or not at all; then, and only then,
 the files are removed. So for a moment both need room: the quota must have it (552, and nothing is changed). No path may be
 named twice; at most 255 files; all must be files that the account may remove.`,
-	"HASH": `tells "algorithm first-last hash path"; OPTS HASH chooses the algorithm. A file that did not change is not read again.
+	"HASH": `tells "algorithm first-last hash path"; OPTS HASH chooses the algorithm. A file that came over TLS or in
+block mode is not read for it where the server had time to hash it then, and none is read again while it stays as it is.
 ABOR ends a long one.`,
 	"RANG": `holds for one HASH or RETR; both ends are included, "RANG 1 0" takes it back. Beyond the end of the file is 554.`,
 	"XCRC": `and the other commands that begin with X and a hash answer the hash alone, in capitals: of the whole file, of what

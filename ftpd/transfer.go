@@ -95,6 +95,10 @@ func (c *conn) retr(arg string) error {
 		return err
 	}
 	defer out.close()
+	known := t.Sum()
+	if c.blocks {
+		c.link.watchSum(known)
+	}
 	dst := out.to
 	if c.ascii {
 		dst = &toASCII{dst: dst}
@@ -106,11 +110,12 @@ func (c *conn) retr(arg string) error {
 	if err := out.finish(); err != nil {
 		return c.brokeOff()
 	}
-	now := t.Now()
-	t.Close()
 	if c.blocks {
-		return c.lines(250, c.link.sent(now))
+		said := c.link.sent(t, known)
+		t.Close()
+		return c.lines(250, said)
 	}
+	t.Close()
 	return c.reply(226, "All is sent")
 }
 
@@ -154,11 +159,11 @@ func (c *conn) stor(arg string) error {
 	case c.ascii && off > 0:
 		return c.noTransfer(refuse(504, "Offsets mean something in TYPE I only"))
 	}
-	return c.receive(c.say("Receiving %s", p), func(size int64) (*session.Transfer, error) {
-		if off > 0 {
-			return c.sess.Resume(p, off, size)
+	return c.receive(c.say("Receiving %s", p), func(w files.Want) (*session.Transfer, error) {
+		if w.From = off; off > 0 {
+			return c.sess.Resume(p, w)
 		}
-		return c.sess.Put(p, files.Want{Size: size})
+		return c.sess.Put(p, w)
 	})
 }
 
@@ -181,8 +186,9 @@ func (c *conn) appe(arg string) error {
 	if c.takeOffset() > 0 {
 		return c.noTransfer(refuse(503, "APPE always goes on behind the end; REST is for STOR"))
 	}
-	return c.receive(c.say("Receiving what goes behind %s", p), func(size int64) (*session.Transfer, error) {
-		return c.sess.Resume(p, -1, size)
+	return c.receive(c.say("Receiving what goes behind %s", p), func(w files.Want) (*session.Transfer, error) {
+		w.From = -1
+		return c.sess.Resume(p, w)
 	})
 }
 
@@ -205,8 +211,9 @@ func (c *conn) stou(arg string) error {
 		if err != nil {
 			return c.noTransfer(err)
 		}
-		err = c.receive(uniqueName+name, func(size int64) (*session.Transfer, error) {
-			return c.sess.Put(p, files.Want{Size: size, New: true})
+		err = c.receive(uniqueName+name, func(w files.Want) (*session.Transfer, error) {
+			w.New = true
+			return c.sess.Put(p, w)
 		})
 		if fault.KindOf(err) != fault.Exist || c.noWay() {
 			return err
@@ -221,9 +228,9 @@ func random() string {
 	return hex.EncodeToString(b[:])
 }
 
-// receive is the way of every upload, from the data connection to the name. put begins it, with the size that ALLO
-// announced.
-func (c *conn) receive(opening string, put func(size int64) (*session.Transfer, error)) error {
+// receive is the way of every upload, from the data connection to the name. put begins it: the size that ALLO
+// announced is known, and in block mode the last reply tells the hash.
+func (c *conn) receive(opening string, put func(files.Want) (*session.Transfer, error)) error {
 	size := c.takeSize()
 	if c.ascii && c.blocks {
 		return c.noTransfer(errNotASCII())
@@ -231,7 +238,7 @@ func (c *conn) receive(opening string, put func(size int64) (*session.Transfer, 
 	if err := c.mayMove(); err != nil {
 		return c.noTransfer(err)
 	}
-	t, err := put(size)
+	t, err := put(files.Want{Size: size, Sum: c.blocks})
 	if fault.KindOf(err) == fault.Exist {
 		return err // STOU tries another name
 	}

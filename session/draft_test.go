@@ -286,7 +286,7 @@ func TestCutDraftIsParkedUpToItsFirstGap(t *testing.T) {
 	holds(t, s, b, "the old one")
 	_, err := s.Part(t.Context(), b)
 	wantKind(t, "a part of what was changed in place", err, fault.NotExist)
-	tr, err = s.Resume(a, 11, -1)
+	tr, err = s.Resume(a, files.Want{From: 11, Size: -1})
 	must(t, err)
 	writeAt(t, tr.Draft(), ", third", 11)
 	must(t, publish(tr))
@@ -316,7 +316,7 @@ func TestDraftNeedsWhatPutNeeds(t *testing.T) {
 	writeAt(t, tr, "AB", 3) // the offset says nothing
 	wantKind(t, "Truncate", tr.Truncate(1), fault.Denied)
 	must(t, publish(tr))
-	tr, err = s.Resume(a, 12, -1)
+	tr, err = s.Resume(a, files.Want{From: 12, Size: -1})
 	must(t, err)
 	tr.Draft()
 	writeAt(t, tr, "CD", 12)

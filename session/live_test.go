@@ -496,7 +496,7 @@ func onDisk(home string) (sum int64) {
 func walk(home string) (found []fs.FileInfo, letGo func()) {
 	var open []*os.File
 	filepath.WalkDir(home, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || strings.HasPrefix(path, filepath.Join(home, files.Hidden, "ledger")) {
+		if err != nil || !d.Type().IsRegular() || filepath.Dir(path) == filepath.Join(home, files.Hidden) {
 			return nil // gone meanwhile, or not counted
 		}
 		f, err := os.Open(path)

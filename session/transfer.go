@@ -23,6 +23,7 @@ type Transfer struct {
 	path    files.Path
 	from    []files.Path // what a copy reads
 	key     target
+	store   *files.Local
 	need    account.Perm // what the account must keep having at path
 	info    files.Info
 	base    int64 // where the bytes of this transfer begin in the file
@@ -53,7 +54,7 @@ type Transfer struct {
 // transfer begins a Transfer whose ends the caller sets before it is enlisted.
 func (v visit) transfer(verb string, p files.Path, need account.Perm) *Transfer {
 	t := &Transfer{
-		s: v.s, who: v.s.login.Load(), verb: verb, path: p, key: v.target(p), need: need,
+		s: v.s, who: v.s.login.Load(), verb: verb, path: p, key: v.target(p), store: v.store, need: need,
 		started: v.since, closed: make(chan struct{}),
 	}
 	t.ctx, t.cancel = context.WithCancelCause(v.s.ctx)
@@ -63,6 +64,20 @@ func (v visit) transfer(verb string, p files.Path, need account.Perm) *Transfer 
 
 // Info describes the file at the start: of a download what is read, of an upload what is kept.
 func (t *Transfer) Info() files.Info { return t.info }
+
+// Sum returns the SHA-256 of an upload that was committed, or of all of the file that is downloaded, nil if it is not known;
+// see files.Hashed.
+func (t *Transfer) Sum() []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.src != nil && !t.ended && t.base == 0 && t.size == t.info.Size {
+		return t.store.Known(t.src)
+	}
+	if u, ok := t.up.(files.Hashed); ok {
+		return u.Sum()
+	}
+	return nil
+}
 
 // Context is done when the session ends or the transfer is aborted. The protocol then closes the data connection; a
 // connection with deadlines is woken by the Transfer itself.

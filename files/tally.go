@@ -1,0 +1,118 @@
+package files
+
+import (
+	"crypto/sha256"
+	"encoding"
+	"hash"
+	"sync"
+)
+
+// A tally is the SHA-256 of the first n bytes of an upload, taken while they are in hand; what comes out of order is not
+// in it. Large pieces are hashed on another goroutine while the next one is received. That pays where a processor is free
+// for it. Where none is, which shows when a piece is not hashed by the time the next one was received and written, the
+// upload must not wait: the tally is given up, and whoever asks for the hash pays for it then.
+type tally struct {
+	must bool // never given up: somebody waits for the hash
+
+	mu   sync.Mutex // held while a piece is hashed, then by the goroutine that does it
+	h    hash.Hash  // nil before the first byte
+	n    int64
+	shut bool // no more is hashed
+	late int  // how often, of late, a piece was not hashed in time; of who hands pieces on
+}
+
+const (
+	largePiece = 64 << 10 // hashed by another goroutine; smaller ones cost less than waking it
+	patient    = 8 << 20  // so many bytes are hashed whether there is a processor for it or not
+	tooLate    = 16
+)
+
+// add hashes b, which goes to off.
+func (t *tally) add(off int64, b []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.follows(off, len(b)) {
+		t.h.Write(b)
+	}
+}
+
+// follows notes that n bytes are hashed if they are those behind what was hashed before. t.mu is held.
+func (t *tally) follows(off int64, n int) bool {
+	if off != t.n || t.shut {
+		return false
+	}
+	if t.h == nil {
+		t.h = sha256.New()
+	}
+	t.n += int64(n)
+	return true
+}
+
+// hand is add for the first n bytes of buf, which it may keep: it returns the buffer to go on with.
+func (t *tally) hand(off int64, buf *buffer, n int) *buffer {
+	if n < largePiece {
+		t.add(off, buf[:n])
+		return buf
+	}
+	if t.mu.TryLock() {
+		t.late = max(t.late-1, 0)
+	} else {
+		if t.late += 4; t.late > tooLate && off > patient && !t.must {
+			return buf // a piece that is left out ends it
+		}
+		t.mu.Lock()
+	}
+	if !t.follows(off, n) {
+		t.mu.Unlock()
+		return buf
+	}
+	go func() {
+		defer t.mu.Unlock()
+		t.h.Write(buf[:n])
+		buffers.Put(buf)
+	}()
+	return buffers.Get().(*buffer)
+}
+
+// spoil notes that bytes from off on change by other ways than add. Nothing more is hashed; what was before off remains.
+func (t *tally) spoil(off int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.shut = true
+	if off < t.n {
+		t.n = 0
+	}
+}
+
+// sum returns the hash of all size bytes, if it was taken.
+func (t *tally) sum(size int64) (sum [sha256.Size]byte, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.follows(size, 0) {
+		return sum, false
+	}
+	t.h.Sum(sum[:0])
+	return sum, true
+}
+
+// state returns what restore goes on from, for a file of size bytes.
+func (t *tally) state(size int64) (state []byte, n int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.n == 0 || t.n > size {
+		return nil, 0
+	}
+	state, err := t.h.(encoding.BinaryMarshaler).MarshalBinary()
+	if err != nil {
+		return nil, 0
+	}
+	return state, t.n
+}
+
+// restore goes on from a state; one that makes no sense is none.
+func (t *tally) restore(state []byte, n int64) {
+	h := sha256.New()
+	if h.(encoding.BinaryUnmarshaler).UnmarshalBinary(state) == nil {
+		t.h, t.n = h, n
+	}
+}
