@@ -55,8 +55,8 @@ func connectionFlags(o *shell.Options) []flag {
 		{name: "plain", to: &o.Plain, usage: words.M("clear text, without TLS")},
 		{name: "active", to: &o.Active, usage: words.M("this machine opens the ports for data, not the server")},
 		{name: "ascii", to: &o.ASCII, usage: words.M("convert line ends of text files")},
-		{name: "pin", arg: "sha256:HEX", to: &o.Pin, usage: words.M("the certificate's fingerprint; it alone decides")},
-		{name: "yes", to: &o.Yes, usage: words.M("accept an unknown certificate, but never a changed one")},
+		{name: "pin", arg: "sha256:HEX", to: &o.Pin, usage: words.M("the fingerprint of the certificate or host key; it alone decides")},
+		{name: "yes", to: &o.Yes, usage: words.M("accept an unknown certificate or host key, but never a changed one")},
 		{name: "trace", to: &o.Trace, usage: words.M("show the protocol, passwords masked")},
 		{name: "json", to: &o.JSON, usage: words.M("one JSON object a line")},
 	}

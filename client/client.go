@@ -18,27 +18,34 @@ type Options struct {
 	Stream bool // a data connection for each transfer, even where the server offers block mode
 	ASCII  bool // TYPE A: line ends are converted, so nothing is resumed, skipped or proved
 
-	// Pin is "sha256:HEX" of the certificate's public key (SPKI); when set, it alone decides.
+	// Pin is "sha256:HEX" of the certificate's public key (SPKI), or of the host key as SSH writes it, for which
+	// "SHA256:…" as ssh-keygen shows it will do too; when set, it alone decides.
 	Pin string
-	// Trust is asked about a certificate that neither the system's roots nor the pins accept and that is not a
-	// changed one. nil refuses. No connection is held open while it thinks.
+	// Trust is asked about a certificate that neither the system's roots nor the pins accept, or a host key that
+	// SSH's known hosts do not hold, and that is not a changed one. nil refuses. No connection is held open while
+	// it thinks.
 	Trust func(ctx context.Context, c Certificate) (bool, error)
-	// Pins is the file that remembers what Trust accepted; "" is the user's own (PinsFile).
+	// Pins is the file that remembers the certificates that Trust accepted; "" is the user's own (PinsFile).
 	Pins string
+	// SSH is the directory with config, known_hosts and keys; "" is the user's ~/.ssh, with the system's files behind it.
+	SSH string
 
 	// Password is asked when the server wants one and URL, environment and netrc have none. nil is none.
 	Password func(ctx context.Context, u URL) (string, error)
+	// Ask puts another question of an SSH log-in: the passphrase of a key, a code. nil answers none.
+	Ask func(ctx context.Context, question words.Message, hidden bool) (string, error)
 
 	Trace   func(line string)   // the protocol as it goes, passwords masked; nil is silent
 	Timeout time.Duration       // of connecting and of silence; 0 is 30 s
 	Say     func(words.Message) // remarks for the person; nil is silent
 }
 
-// Certificate is what the person is asked about.
+// Certificate is what the person is asked about: the certificate of a TLS server, or the host key of an SSH server.
 type Certificate struct {
 	Host    string // host:port
 	Leaf    *x509.Certificate
-	SHA256  string // "sha256:HEX" of the SPKI
+	Key     string // the kind of an SSH host key, "" where there is a certificate
+	SHA256  string // "sha256:HEX" of the SPKI; of a host key "SHA256:…", as ssh-keygen shows it
 	Changed bool   // a different one was pinned before: never accepted by Trust
 }
 
@@ -46,21 +53,29 @@ type Certificate struct {
 // the middle of something is Cut or Unreachable, and Copy then tries again.
 type Remote interface {
 	files.Store
-	files.Parter // Unsupported where the server has no SITE PART
-	files.Summer // Unsupported where the server has no HASH
-	files.Spacer // Unsupported where the server has no SITE QUOTA
+	files.Parter // Unsupported over FTP where the server has no SITE PART
+	files.Summer // Unsupported where the server has neither HASH nor check-file
+	files.Spacer // Unsupported where the server is not Sampan
 	URL() URL    // what was dialed, without the password
 	Home() files.Path
-	// Passwd changes the account's own password. Unauth if old is wrong.
+	// Passwd changes the account's own password. Unauth if old is wrong; Unsupported over SFTP.
 	Passwd(ctx context.Context, old, new string) error
 	// Tune changes Active, ASCII, Trace and Say from the next command on.
 	Tune(change func(*Options))
 	Close() error
 }
 
-// Dial connects and logs in. Kinds: Unreachable, Untrusted, Unauth, TooMany, Unsupported (no TLS there).
+// Dial connects and logs in. Kinds: Unreachable, Untrusted, Unauth, TooMany, Unsupported (no TLS or no SFTP there).
 func Dial(ctx context.Context, u URL, o Options) (Remote, error) {
-	r := newRemote(u, o)
+	var r interface {
+		Remote
+		start(ctx context.Context) error
+	}
+	if u.Scheme == "sftp" {
+		r = newSSHRemote(u, o)
+	} else {
+		r = newRemote(u, o)
+	}
 	if err := r.start(ctx); err != nil {
 		r.Close()
 		return nil, err

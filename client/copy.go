@@ -212,7 +212,7 @@ func (c *copying) move(ctx context.Context, source files.Info, b beginning) erro
 	}
 	c.show(Proving, out.Size(), true)
 	sure := func() error { return c.unchanged(ctx, source, &ours, proofOf(in, b.from)) }
-	if u, ok := out.(*upload); ok { // without a look at the result, which is hashed next
+	if u, ok := out.(publisher); ok { // without a look at the result, which is hashed next
 		err = u.publish(ctx, sure)
 	} else {
 		_, err = out.Commit(ctx, sure)
@@ -221,6 +221,11 @@ func (c *copying) move(ctx context.Context, source files.Info, b beginning) erro
 		return err
 	}
 	return c.settle(ctx, source, ours, proofOf(out, 0))
+}
+
+// A publisher is an upload that can be published without a look at the result.
+type publisher interface {
+	publish(ctx context.Context, sure func() error) error
 }
 
 // proofOf returns the SHA-256 of all of the file that the server said with a transfer, if x is one that brings it. What it says

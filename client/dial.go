@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net"
 	"strings"
-	"sync"
 	"time"
 
 	"sampan/fault"
@@ -15,28 +14,25 @@ import (
 	"sampan/ftp"
 )
 
-// remote keeps what was dialed and a few idle control connections: each transfer needs one for itself.
+// remote is an FTP server, with a few idle control connections: each transfer needs one for itself.
 type remote struct {
-	url      URL
+	dialed
 	verifier verifier
 
-	mu       sync.Mutex
-	opts     Options
-	user     string
-	password string
-	known    bool // password was found or asked for
-	home     files.Path
-	feats    ftp.Features
-	ours     bool
-	idle     []*control
-	closed   bool
+	// mu guards these too.
+	feats ftp.Features
+	ours  bool
+	idle  []*control
 }
 
 // maxIdle is how many control connections are kept for later.
 const maxIdle = 4
 
 func newRemote(u URL, o Options) *remote {
-	return &remote{url: u, opts: o, user: u.User, verifier: verifier{host: u.Host, address: u.Address(), pin: o.Pin, file: o.Pins}}
+	return &remote{
+		dialed:   dialed{url: u, opts: o, user: u.User},
+		verifier: verifier{host: u.Host, address: u.Address(), pin: o.Pin, file: o.Pins},
+	}
 }
 
 // start makes the first connection.
@@ -47,40 +43,6 @@ func (r *remote) start(ctx context.Context) error {
 	}
 	r.release(c)
 	return nil
-}
-
-func (r *remote) options() Options {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.opts
-}
-
-func (r *remote) timeout() time.Duration {
-	if d := r.options().Timeout; d > 0 {
-		return d
-	}
-	return 30 * time.Second
-}
-
-// URL returns what was dialed, without the password.
-func (r *remote) URL() URL {
-	u := r.url
-	u.Pass = ""
-	return u
-}
-
-// Home returns the directory that the server put us in.
-func (r *remote) Home() files.Path {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.home
-}
-
-// Tune changes options from the next command on.
-func (r *remote) Tune(change func(*Options)) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	change(&r.opts)
 }
 
 // Close ends the idle connections; those in use end when they are put back.

@@ -18,47 +18,55 @@ import (
 
 // secret finds the password, once: the URL, SAMPAN_PASSWORD, the output of SAMPAN_PASSWORD_COMMAND, ~/.netrc, and at
 // last Options.Password. Anonymous needs none (RFC 1635 has an address there; we do not tell one).
-func (r *remote) secret(ctx context.Context) (string, error) {
-	r.mu.Lock()
-	password, known, ask := r.password, r.known, r.opts.Password
-	r.mu.Unlock()
+func (d *dialed) secret(ctx context.Context) (string, error) {
+	d.mu.Lock()
+	password, known, ask := d.password, d.known, d.opts.Password
+	d.mu.Unlock()
 	if known {
 		return password, nil
 	}
-	password, ok, err := r.find(ctx)
+	password, ok, err := d.find(ctx)
 	if err != nil {
 		return "", err
 	}
 	if !ok {
 		if ask == nil {
-			return "", fault.New(fault.Unauth, "%s wants a password for %s; set SAMPAN_PASSWORD or write it to ~/.netrc", r.url.Address(), r.user)
+			return "", fault.New(fault.Unauth, "%s wants a password for %s; set SAMPAN_PASSWORD or write it to ~/.netrc", d.url.Address(), d.user)
 		}
-		if password, err = ask(ctx, r.URL()); err != nil {
+		if password, err = ask(ctx, d.URL()); err != nil {
 			return "", err
 		}
 	}
 	if strings.ContainsAny(password, "\x00\r\n") {
 		return "", fault.New(fault.Unauth, "the password holds a line end")
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.password, r.known = password, true
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.password, d.known = password, true
 	return password, nil
 }
 
 // forget drops a password that the server refused.
-func (r *remote) forget() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.password, r.known = "", false
+func (d *dialed) forget() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.password, d.known = "", false
 }
 
-func (r *remote) find(ctx context.Context) (password string, ok bool, err error) {
+// given reports whether the person said a password beforehand, in the URL or the environment.
+func (d *dialed) given() bool {
+	_, set := os.LookupEnv("SAMPAN_PASSWORD")
+	return d.url.Pass != "" || !d.jump && (set || os.Getenv("SAMPAN_PASSWORD_COMMAND") != "")
+}
+
+func (d *dialed) find(ctx context.Context) (password string, ok bool, err error) {
 	switch {
-	case r.url.Pass != "":
-		return r.url.Pass, true, nil
-	case r.user == "" || r.user == "anonymous":
+	case d.url.Pass != "":
+		return d.url.Pass, true, nil
+	case d.user == "" || d.user == "anonymous":
 		return "sampan@", true, nil
+	case d.jump:
+		return fromNetrc(d.url.Host, d.user)
 	}
 	if p, ok := os.LookupEnv("SAMPAN_PASSWORD"); ok {
 		return p, true, nil
@@ -67,7 +75,7 @@ func (r *remote) find(ctx context.Context) (password string, ok bool, err error)
 		p, err := passwordFrom(ctx, line)
 		return p, true, err
 	}
-	return fromNetrc(r.url.Host, r.user)
+	return fromNetrc(d.url.Host, d.user)
 }
 
 // passwordFrom runs a command of the user's shell; its first line is the password.

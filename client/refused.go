@@ -72,8 +72,11 @@ func refused(r ftp.Reply, name string) error {
 	return refusedAs(k, r, name)
 }
 
-func refusedAs(k fault.Kind, r ftp.Reply, name string) error {
-	text := printable(r.Text())
+func refusedAs(k fault.Kind, r ftp.Reply, name string) error { return refusedWith(k, r.Text(), name) }
+
+// refusedWith is the error of a refusal for which the server wrote text.
+func refusedWith(k fault.Kind, text, name string) error {
+	text = printable(text)
 	if name == "" {
 		return fault.New(k, "the server refused: %s", text)
 	}

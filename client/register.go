@@ -85,6 +85,9 @@ func Answer(ctx context.Context, u URL, o Options, ticket string) (s Standing, e
 
 // asking opens the session in which accounts are asked for: USER register, with any password.
 func asking(ctx context.Context, u URL, o Options, f func(*control) error) error {
+	if u.Scheme == "sftp" {
+		return fault.New(fault.Unsupported, "accounts are asked for over ftp:// or ftps://")
+	}
 	u.User, u.Pass, u.Path = "register", "register", ""
 	r := newRemote(u, o)
 	defer r.Close()

@@ -10,10 +10,10 @@ import (
 	"sampan/fault"
 )
 
-// URL names a place on a remote: ftp:// (explicit TLS, required), ftps:// (implicit, port 990).
+// URL names a place on a remote: ftp:// (explicit TLS, required), ftps:// (implicit, port 990), sftp:// (over SSH).
 type URL struct {
 	Scheme string
-	User   string // "" means anonymous
+	User   string // "" means anonymous; of sftp, whoever the settings of ssh or this machine name
 	Pass   string // discouraged; from netrc, environment or prompt instead
 	Host   string // without brackets
 	Port   int
@@ -21,7 +21,7 @@ type URL struct {
 }
 
 // ports are the schemes with their default ports.
-var ports = map[string]int{"ftp": 21, "ftps": 990}
+var ports = map[string]int{"ftp": 21, "ftps": 990, "sftp": 22}
 
 // ParseURL reads a URL; Syntax with a sentence if it is none. RFC 1738 section 3.2.2: what follows the slash behind
 // the host is relative to the log-in directory, "%2F" at its start makes it absolute.
@@ -29,7 +29,7 @@ func ParseURL(s string) (URL, error) {
 	scheme, rest, ok := strings.Cut(s, "://")
 	u := URL{Scheme: strings.ToLower(scheme)}
 	if !ok || ports[u.Scheme] == 0 {
-		return URL{}, fault.New(fault.Syntax, "%s: not a URL; it should look like ftp://name@host/path", strip(s))
+		return URL{}, fault.New(fault.Syntax, "%s: not a URL; it should look like ftp://name@host/path or sftp://name@host/path", strip(s))
 	}
 	authority, path, _ := strings.Cut(rest, "/")
 	if at := strings.LastIndexByte(authority, '@'); at >= 0 {

@@ -163,6 +163,9 @@ func (t *task) loop(ctx context.Context) error {
 // promptText is "name@host:/dir> ".
 func (t *task) promptText() string {
 	user := t.at.url.User
+	if r := t.lines.open[login(t.at.url)]; user == "" && r != nil {
+		user = r.URL().User // who ssh's settings name
+	}
 	if user == "" {
 		user = "anonymous"
 	}

@@ -69,14 +69,18 @@ func (t *task) trust(ctx context.Context, c client.Certificate) (bool, error) {
 	if c.Changed {
 		return false, nil
 	}
+	what := words.M("certificate")
+	if c.Key != "" {
+		what = words.M("host key (%s)", c.Key)
+	}
 	if t.Yes {
-		t.warn(words.M("the certificate of %s was unknown and is remembered from now on: %s", c.Host, c.SHA256))
+		t.warn(words.M("the %s of %s was unknown and is remembered from now on: %s", what, c.Host, c.SHA256))
 		return true, nil
 	}
 	if !t.interactive() {
-		return false, fault.New(fault.Untrusted, "the certificate of %s is unknown: %s; compare it with what the operator says and add --pin %s, or --yes to accept it unseen", c.Host, c.SHA256, c.SHA256)
+		return false, fault.New(fault.Untrusted, "the %s of %s is unknown: %s; compare it with what the operator says and add --pin %s, or --yes to accept it unseen", what, c.Host, c.SHA256, c.SHA256)
 	}
-	t.warn(words.M("The certificate of %s is unknown here.", c.Host))
+	t.warn(words.M("The %s of %s is unknown here.", what, c.Host))
 	t.warn(words.M("Its fingerprint is"))
 	fmt.Fprintln(t.Err, "  "+words.Escape(c.SHA256))
 	t.warn(words.M("Compare it with what the operator says; whoever sits in between would show another one."))
@@ -107,6 +111,15 @@ func (t *task) password(ctx context.Context, u client.URL) (string, error) {
 		return "", fault.New(fault.Unauth, "no password was given")
 	}
 	return p, err
+}
+
+// question puts a question of an SSH log-in; see client.Options.
+func (t *task) question(ctx context.Context, q words.Message, hidden bool) (string, error) {
+	if !t.interactive() {
+		return "", fault.New(fault.Unauth, "%s: nobody is there to answer; keys of an agent need no answer", q)
+	}
+	a, err := t.ask(ctx, q, hidden)
+	return a, ended(err)
 }
 
 // newPassword asks for a new password twice, or reads it once where nobody sees it.

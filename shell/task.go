@@ -57,7 +57,7 @@ func login(u client.URL) string {
 func (t *task) clientOptions() client.Options {
 	o := client.Options{
 		Plain: t.Plain, Active: t.Active, ASCII: t.ASCII, Pin: t.Pin,
-		Trust: t.trust, Say: t.remark,
+		Trust: t.trust, Say: t.remark, Ask: t.question,
 		Password: func(ctx context.Context, u client.URL) (string, error) {
 			if p, ok := t.lines.passwords[login(u)]; ok {
 				return p, nil

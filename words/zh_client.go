@@ -31,7 +31,7 @@ var zhClient = map[string]string{
 	"%s: it changed while it was copied":                                                     "%s：复制过程中它发生了变化",
 	"%s: line %d is not a server and its fingerprint":                                        "%s：第 %d 行不是服务器及其指纹",
 	"%s: no part is kept there":                                                              "%s：那里没有未完成的部分",
-	"%s: not a URL; it should look like ftp://name@host/path":                                "%s：不是 URL；应当形如 ftp://用户名@主机/路径",
+	"%s: not a URL; it should look like ftp://name@host/path or sftp://name@host/path":       "%s：不是 URL；应当形如 ftp://用户名@主机/路径 或 sftp://用户名@主机/路径",
 	"%s: not a regular file":                                                                 "%s：不是普通文件",
 	"%s: not in the form of a netrc file":                                                    "%s：不是 netrc 文件的格式",
 	"%s: copying it once more":                                                               "%s：再复制一次",

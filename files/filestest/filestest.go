@@ -29,6 +29,7 @@ const (
 	Modes                  // Set keeps permission bits
 	Fresh                  // Want.New holds the name against everybody
 	Disk                   // Rig.Dir is the tree's directory on this machine, where links work
+	Twins                  // two spellings of a name, NFC and NFD, are one name
 )
 
 // Rig is a fresh, empty tree.

@@ -9,10 +9,10 @@ import (
 )
 
 var twinCases = []testCase{
-	{"twins", 0, twinNames},
-	{"twins that come at once", 0, twinsAtOnce},
-	{"parts of twins", Parts, twinParts},
-	{"new twins", Fresh, newTwins},
+	{"twins", Twins, twinNames},
+	{"twins that come at once", Twins, twinsAtOnce},
+	{"parts of twins", Parts | Twins, twinParts},
+	{"new twins", Fresh | Twins, newTwins},
 }
 
 // Names in NFC and in NFD: Latin, Greek, Japanese and Korean.

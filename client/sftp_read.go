@@ -1,0 +1,189 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"sampan/fault"
+	"sampan/files"
+	"sampan/sftp"
+)
+
+// Bytes that may be on their way: twice what the link holds, by the best rate and the shortest round trip that were seen.
+const (
+	leastFlow = 512 << 10
+	mostFlow  = 16 << 20
+)
+
+// A flow says how many bytes may be on their way in one direction of one transfer.
+type flow struct {
+	window int64
+	moved  int64 // bytes that arrived
+	rtt    time.Duration
+	rate   float64 // bytes a second, the best seen
+}
+
+// A step is what was known of a flow when bytes set off.
+type step struct{ moved int64 }
+
+func newFlow() flow { return flow{window: leastFlow} }
+
+// arrived notes n bytes that set off with s.
+func (f *flow) arrived(c *rpc, s step, n int) {
+	f.moved += int64(n)
+	took := c.came.Sub(c.sent)
+	if took <= 0 {
+		return
+	}
+	if f.rtt == 0 || took < f.rtt {
+		f.rtt = took
+	}
+	f.rate = max(f.rate, float64(f.moved-s.moved)/took.Seconds())
+	f.window = min(max(f.window, int64(2*f.rate*f.rtt.Seconds())), mostFlow)
+}
+
+// sftpBody is a download: a file that is read ahead.
+type sftpBody struct {
+	w      *wire
+	ctx    context.Context
+	path   files.Path
+	handle []byte
+	flow   flow
+	end    int64 // where the file ends, as far as it is known
+	next   int64 // the first byte that was not asked for
+	left   int64 // bytes that are still to come
+	ahead  []*span
+	err    error
+}
+
+// A span is a part of a file that was asked for.
+type span struct {
+	*rpc
+	step
+	off int64
+	n   int
+	got []byte // what came and was not taken yet
+}
+
+// Open looks at p, opens it, and reads ahead. The reader says EOF only at the size that the server told when it was opened.
+func (r *sshRemote) Open(ctx context.Context, p files.Path, off int64) (io.ReadCloser, files.Info, error) {
+	w, err := r.acquire(ctx)
+	if err != nil {
+		return nil, files.Info{}, err
+	}
+	i, err := w.stat(ctx, p)
+	switch {
+	case err != nil:
+		return nil, i, err
+	case i.Mode.IsDir():
+		return nil, i, fault.New(fault.IsDir, "%s: is a directory", p.String())
+	}
+	handle, err := w.start(sftp.Request{Type: sftp.TypeOpen, Path: p.String(), Flags: sftp.OpenRead}).handle(ctx)
+	if err != nil {
+		return nil, i, named(err, p)
+	}
+	a, err := w.start(sftp.Request{Type: sftp.TypeFstat, Handle: handle}).attrs(ctx)
+	if err == nil {
+		if i = sftpInfo(p, a); off < 0 || off > i.Size {
+			err = fault.New(fault.BadOffset, "%s: there are only %d bytes", p.String(), i.Size)
+		}
+	}
+	if err != nil {
+		w.giveUp(handle, false)
+		return nil, i, named(err, p)
+	}
+	b := &sftpBody{w: w, ctx: ctx, path: p, handle: handle, flow: newFlow(), end: i.Size, next: off, left: i.Size - off}
+	b.ask()
+	return b, i, nil
+}
+
+// ask sends READs as far as the flow allows.
+func (b *sftpBody) ask() {
+	for b.next < b.end && b.next-(b.end-b.left) < b.flow.window {
+		n := int(min(b.end-b.next, int64(b.w.limits.Read)))
+		b.ahead = append(b.ahead, b.read(b.next, n))
+		b.next += int64(n)
+	}
+}
+
+func (b *sftpBody) read(off int64, n int) *span {
+	c := b.w.start(sftp.Request{Type: sftp.TypeRead, Handle: b.handle, Offset: uint64(off), Size: uint64(n)})
+	return &span{rpc: c, step: step{b.flow.moved}, off: off, n: n}
+}
+
+func (b *sftpBody) Read(p []byte) (int, error) {
+	if b.err != nil || len(p) == 0 {
+		return 0, b.err
+	}
+	if b.left == 0 {
+		return 0, io.EOF
+	}
+	b.ask()
+	s := b.ahead[0]
+	if s.got == nil {
+		if err := b.await(s); err != nil {
+			b.err = err
+			return 0, err
+		}
+	}
+	n := copy(p, s.got)
+	s.got = s.got[n:]
+	b.left -= int64(n)
+	if len(s.got) == 0 {
+		s.free()
+		b.ahead = b.ahead[1:]
+	}
+	return n, nil
+}
+
+// await waits for a span. What a server leaves out at its end is asked for again.
+func (b *sftpBody) await(s *span) error {
+	err := s.expect(b.ctx, sftp.TypeData)
+	var a *answer
+	switch {
+	case errors.As(err, &a) && a.code == sftp.EOF:
+		return fault.New(fault.Mismatch, "%s: it changed while it was copied", b.path.String())
+	case err != nil:
+		return named(err, b.path)
+	}
+	s.got = s.reply.Data
+	switch n := len(s.got); {
+	case n == 0 || n > s.n:
+		return b.w.senseless("%d bytes where %d were asked for", n, s.n)
+	case n < s.n:
+		b.ahead = append([]*span{s, b.read(s.off+int64(n), s.n-n)}, b.ahead[1:]...)
+	}
+	b.flow.arrived(s.rpc, s.step, len(s.got))
+	return nil
+}
+
+// Close ends the download, also in the middle.
+func (b *sftpBody) Close() error {
+	if b.handle == nil {
+		return nil
+	}
+	for _, s := range b.ahead {
+		b.w.drop(s.rpc)
+	}
+	b.w.giveUp(b.handle, false)
+	b.handle, b.ahead = nil, nil
+	if b.err == nil {
+		b.err = os.ErrClosed
+	}
+	return nil
+}
+
+// drop gives up an rpc, whether its reply came or not.
+func (w *wire) drop(c *rpc) {
+	w.mu.Lock()
+	c.orphan = true
+	select {
+	case <-c.done:
+		c.free()
+	default:
+	}
+	w.mu.Unlock()
+}

@@ -1,0 +1,186 @@
+//go:build unix
+
+package client_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+
+	"sampan/client"
+	"sampan/fault"
+	"sampan/files"
+	"sampan/words"
+)
+
+// TestSFTPWithOpenSSH copies to OpenSSH's server and back.
+func TestSFTPWithOpenSSH(t *testing.T) {
+	t.Parallel()
+	s := newSSHServer(t)
+	r := s.dial()
+	near, far := t.TempDir(), t.TempDir()
+	for _, size := range []int{0, 1, 300_000, 5 << 20} {
+		content := bytesOf(uint64(size), size)
+		write(t, filepath.Join(near, "f"), content)
+		res, err := client.Copy(t.Context(), disk(t, near), path(t, "f"), r, path(t, far+"/名 f"), client.CopyOptions{})
+		must(t, err)
+		if got := read(t, filepath.Join(far, "名 f")); !bytes.Equal(got, content) || res.Size != int64(size) {
+			t.Errorf("%d bytes: others arrived; %+v", size, res)
+		}
+		_, err = client.Copy(t.Context(), r, path(t, far+"/名 f"), disk(t, near), path(t, "back"), client.CopyOptions{})
+		must(t, err)
+		if !bytes.Equal(read(t, filepath.Join(near, "back")), content) {
+			t.Errorf("%d bytes: others came back", size)
+		}
+	}
+	names, err := os.ReadDir(far)
+	must(t, err)
+	if len(names) != 1 {
+		t.Errorf("there is %v", names)
+	}
+}
+
+func sha256Of(b []byte) []byte {
+	sum := sha256.Sum256(b)
+	return sum[:]
+}
+
+// TestSSHSettingsAreFollowed: an alias with its own port and key, behind a passphrase and over another server.
+func TestSSHSettingsAreFollowed(t *testing.T) {
+	t.Parallel()
+	s := newSSHServer(t)
+	host, port, _ := net.SplitHostPort(s.address)
+	sealed := newKey(t, filepath.Join(s.ssh, "sealed key"), "open sesame")
+	write(t, filepath.Join(s.dir, "authorized"), append(ssh.MarshalAuthorizedKey(sealed), read(t, filepath.Join(s.ssh, "id_ed25519.pub"))...))
+	write(t, filepath.Join(s.ssh, "config"), fmt.Appendf(nil, `
+Host inner
+	HostName %[1]s
+	Port %[2]s
+	User %[3]s
+	IdentityFile "~/.ssh/sealed key"
+	IdentitiesOnly yes
+	IdentityAgent none
+	ProxyJump %[3]s@outer
+Host outer
+	HostName %[1]s
+	Port %[2]s
+`, host, port, s.me))
+	asked := 0
+	o := s.options()
+	o.Ask = func(_ context.Context, q words.Message, hidden bool) (string, error) {
+		if asked++; !hidden || !strings.Contains(q.String(), "sealed key") {
+			t.Errorf("asked %s", q)
+		}
+		if asked == 1 {
+			return "wrong", nil
+		}
+		return "open sesame", nil
+	}
+	u, err := client.ParseURL("sftp://inner/")
+	must(t, err)
+	r, err := client.Dial(t.Context(), u, o)
+	must(t, err)
+	defer r.Close()
+	if asked != 2 {
+		t.Errorf("asked %d times", asked)
+	}
+	if got := r.URL().User; got != s.me {
+		t.Errorf("logged in as %q", got)
+	}
+	if _, err := r.Stat(t.Context(), path(t, s.dir)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSSHAgentSigns: a key of which there is only the public half here.
+func TestSSHAgentSigns(t *testing.T) {
+	t.Parallel()
+	s := newSSHServer(t)
+	private, err := ssh.ParseRawPrivateKey(read(t, filepath.Join(s.ssh, "id_ed25519")))
+	must(t, err)
+	must(t, os.Remove(filepath.Join(s.ssh, "id_ed25519")))
+	ring := agent.NewKeyring()
+	must(t, ring.Add(agent.AddedKey{PrivateKey: private}))
+	socket := filepath.Join(s.ssh, "agent")
+	l, err := net.Listen("unix", socket)
+	must(t, err)
+	defer l.Close()
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go agent.ServeAgent(ring, c)
+		}
+	}()
+	write(t, filepath.Join(s.ssh, "config"), []byte("IdentityAgent "+socket+"\n"))
+	s.dial()
+}
+
+// TestSFTPUploadIsResumedBehindAProof: what a cut left at a foreign server is read back, for it computes no hashes.
+func TestSFTPUploadIsResumedBehindAProof(t *testing.T) {
+	t.Parallel()
+	s := newSSHServer(t)
+	near, far := t.TempDir(), t.TempDir()
+	content := bytesOf(9, 3<<20)
+	write(t, filepath.Join(near, "f"), content)
+	write(t, filepath.Join(far, "f"), []byte("old"))
+	p := path(t, far+"/f")
+	for _, c := range []struct {
+		name    string
+		left    []byte
+		resumed int64
+	}{
+		{"the head", content[:2<<20], 2 << 20},
+		{"another file's", bytesOf(10, 2<<20), 0},
+	} {
+		r := s.dial()
+		u, err := r.Create(t.Context(), p, files.Want{Size: -1})
+		must(t, err)
+		_, err = u.Write(c.left)
+		must(t, err)
+		must(t, u.Close())
+		if c.resumed > 0 && string(read(t, filepath.Join(far, "f"))) != "old" {
+			t.Errorf("%s: the old file is gone", c.name)
+		}
+		part, err := r.(files.Parter).Part(t.Context(), p)
+		must(t, err)
+		if part.Size != int64(len(c.left)) || !bytes.Equal(part.Sum, sha256Of(c.left)) {
+			t.Errorf("%s: the part is %+v", c.name, part)
+		}
+		res, err := client.Copy(t.Context(), disk(t, near), path(t, "f"), s.dial(), p, client.CopyOptions{})
+		must(t, err)
+		if res.Resumed != c.resumed || !bytes.Equal(read(t, filepath.Join(far, "f")), content) {
+			t.Errorf("%s: %+v", c.name, res)
+		}
+		if names, _ := os.ReadDir(far); len(names) != 1 {
+			t.Errorf("%s: there is %v", c.name, names)
+		}
+		must(t, os.WriteFile(filepath.Join(far, "f"), []byte("other"), 0o600))
+	}
+}
+
+// TestSFTPStagesThatWereLeftGoWithTheirDirectory, for no listing shows them.
+func TestSFTPStagesThatWereLeftGoWithTheirDirectory(t *testing.T) {
+	t.Parallel()
+	s := newSSHServer(t)
+	r, far := s.dial(), t.TempDir()
+	write(t, filepath.Join(far, "d", ".f.sampan"), []byte("left"))
+	must(t, r.Remove(t.Context(), path(t, far+"/d")))
+	write(t, filepath.Join(far, "e", ".f.sampan"), []byte("left"))
+	write(t, filepath.Join(far, "e", "f"), nil)
+	wantKind(t, r.Remove(t.Context(), path(t, far+"/e")), fault.NotEmpty)
+	if _, err := os.Stat(filepath.Join(far, "e", ".f.sampan")); err != nil {
+		t.Error("the stage went though the directory stays")
+	}
+}

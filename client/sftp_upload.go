@@ -1,0 +1,359 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"unicode/utf8"
+
+	"sampan/fault"
+	"sampan/files"
+	"sampan/sftp"
+)
+
+// stage is the name that an upload of p has until it is whole, on servers that stage nothing by themselves. What a cut leaves
+// there is the part of p.
+func stage(p files.Path, mark string) files.Path {
+	base := p.Base()
+	if most := 255 - len(".") - len(mark) - len(stageSuffix); len(base) > most {
+		sum := sha256.Sum256([]byte(base))
+		for base = base[:most-17]; !utf8.ValidString(base) && len(base) > most-21; {
+			base = base[:len(base)-1]
+		}
+		base += "~" + hex.EncodeToString(sum[:8])
+	}
+	q, err := p.Dir().Join("." + base + mark + stageSuffix)
+	if err != nil {
+		return p.Dir() // no name that an upload can have comes here
+	}
+	return q
+}
+
+// sftpUpload is an upload under way.
+type sftpUpload struct {
+	r      *sshRemote
+	w      *wire
+	ctx    context.Context
+	path   files.Path
+	stage  files.Path // where it is written; path itself where the server stages
+	handle []byte
+	size   int64 // bytes kept and written
+	flow   flow
+	ahead  []*span
+	flying int64 // bytes in ahead
+	mode   *fs.FileMode
+	isNew  bool
+	err    error
+}
+
+// Create opens a stage: the server's own where it is Sampan, else a file beside the name.
+func (r *sshRemote) Create(ctx context.Context, p files.Path, w files.Want) (files.Upload, error) {
+	if err := p.CheckNew(); err != nil {
+		return nil, err
+	}
+	wire, err := r.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	u := &sftpUpload{r: r, w: wire, ctx: ctx, path: p, stage: p, size: w.From, flow: newFlow(), isNew: w.New}
+	if wire.ours() {
+		err = u.openOurs(w)
+	} else {
+		err = u.openForeign(w)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return u, nil
+}
+
+// openOurs has Sampan open a stage that nobody sees.
+func (u *sftpUpload) openOurs(w files.Want) (err error) {
+	size := sftp.Unknown
+	if w.Size >= 0 {
+		size = uint64(w.Size)
+	}
+	open := sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtResume, Path: u.path.String(), Offset: uint64(w.From), Size: size}
+	if w.New {
+		open = sftp.Request{Type: sftp.TypeOpen, Path: u.path.String(), Flags: sftp.OpenWrite | sftp.OpenCreate | sftp.OpenTruncate | sftp.OpenExclusive}
+	}
+	u.handle, err = u.w.start(open).handle(u.ctx)
+	return named(err, u.path)
+}
+
+// openForeign opens a stage, and begins it with what is to be kept.
+func (u *sftpUpload) openForeign(w files.Want) error {
+	there, err := u.w.stat(u.ctx, u.path)
+	switch {
+	case err != nil && fault.KindOf(err) == fault.NotExist:
+		if w.From > 0 && !w.Part {
+			return fault.New(fault.BadOffset, "%s: there are only %d bytes", u.path.String(), 0)
+		}
+	case err != nil:
+		return err
+	case there.Mode.IsDir():
+		return fault.New(fault.IsDir, "%s: is a directory", u.path.String())
+	case w.New:
+		return fault.New(fault.Exist, "%s: that name is taken", u.path.String())
+	case !w.Part && w.From > there.Size:
+		return fault.New(fault.BadOffset, "%s: there are only %d bytes", u.path.String(), there.Size)
+	default:
+		mode := there.Mode.Perm()
+		u.mode = &mode
+	}
+	u.stage = stage(u.path, "")
+	if !u.claim() {
+		if w.Part {
+			return fault.New(fault.Busy, "%s: another copy is writing it just now", u.path.String())
+		}
+		u.stage = stage(u.path, "."+rand.Text()[:8])
+		u.claim()
+	}
+	if err := u.openStage(w); err != nil {
+		u.unclaim()
+		return named(err, u.path)
+	}
+	return nil
+}
+
+// claim takes the name of the stage, unless another upload of this process has it.
+func (u *sftpUpload) claim() bool {
+	u.r.mu.Lock()
+	defer u.r.mu.Unlock()
+	if u.r.stages[u.stage.String()] {
+		return false
+	}
+	u.r.stages[u.stage.String()] = true
+	return true
+}
+
+func (u *sftpUpload) unclaim() {
+	u.r.mu.Lock()
+	defer u.r.mu.Unlock()
+	delete(u.r.stages, u.stage.String())
+}
+
+// openStage opens the stage: the part that is there to go on with it, else a new file. One that somebody left is removed, not
+// written to: he might be writing still.
+func (u *sftpUpload) openStage(w files.Want) (err error) {
+	name := u.stage.String()
+	open := sftp.Request{Type: sftp.TypeOpen, Path: name, Flags: sftp.OpenWrite}
+	if w.Part {
+		look, err := u.w.start(sftp.Request{Type: sftp.TypeLstat, Path: name}).attrs(u.ctx)
+		if err != nil || look.FileMode()&fs.ModeType != 0 || look.Size != uint64(w.From) {
+			return fault.New(fault.BadOffset, "%s: the part is not %d bytes long", u.path.String(), w.From)
+		}
+		u.handle, err = u.w.start(open).handle(u.ctx)
+		return err
+	}
+	open.Flags |= sftp.OpenCreate | sftp.OpenExclusive
+	u.handle, err = u.w.start(open).handle(u.ctx)
+	var a *answer
+	if errors.As(err, &a) && u.w.do(u.ctx, sftp.Request{Type: sftp.TypeRemove, Path: name}) == nil {
+		u.handle, err = u.w.start(open).handle(u.ctx)
+	}
+	if err == nil && w.From > 0 {
+		if err = u.keep(w.From); err != nil {
+			u.size = 0
+			u.Close()
+		}
+	}
+	return err
+}
+
+// keep begins the stage with the first n bytes of the file.
+func (u *sftpUpload) keep(n int64) error {
+	src, _, err := u.r.Open(u.ctx, u.path, 0)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	u.size = 0
+	buf := make([]byte, 256<<10)
+	for u.size < n {
+		m, err := src.Read(buf[:min(n-u.size, int64(len(buf)))])
+		if err != nil {
+			return err
+		}
+		if _, err := u.Write(buf[:m]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Write sends WRITEs, as many ahead of their answers as the flow allows.
+func (u *sftpUpload) Write(p []byte) (n int, err error) {
+	if u.handle == nil && u.err == nil {
+		u.err = fault.New(fault.Internal, "the upload is over")
+	}
+	for len(p) > 0 && u.err == nil {
+		m := min(len(p), int(u.w.limits.Write))
+		c := u.w.startWrite(u.handle, u.size, p[:m])
+		u.ahead = append(u.ahead, &span{rpc: c, step: step{u.flow.moved}, n: m})
+		u.flying += int64(m)
+		u.size += int64(m)
+		n, p = n+m, p[m:]
+		for u.flying > u.flow.window && u.err == nil {
+			u.settle()
+		}
+	}
+	return n, u.err
+}
+
+// settle waits for the oldest WRITE.
+func (u *sftpUpload) settle() {
+	s := u.ahead[0]
+	u.ahead = u.ahead[1:]
+	u.flying -= int64(s.n)
+	if err := s.ok(u.ctx); err != nil {
+		u.err = named(err, u.path)
+		return
+	}
+	u.flow.arrived(s.rpc, s.step, s.n)
+}
+
+// WriteAt takes what comes next: what is behind a gap would be no part.
+func (u *sftpUpload) WriteAt(p []byte, off int64) (int, error) {
+	if off != u.size {
+		return 0, fault.New(fault.Unsupported, "%s: bytes are written in order only", u.path.String())
+	}
+	return u.Write(p)
+}
+
+// Room grants all: the server holds the quota.
+func (u *sftpUpload) Room(want int64) (int64, error) { return want, nil }
+
+func (u *sftpUpload) Size() int64 { return u.size }
+
+// Commit publishes and looks at the result.
+func (u *sftpUpload) Commit(ctx context.Context, sure func() error) (files.Info, error) {
+	if err := u.publish(ctx, sure); err != nil {
+		return files.Info{}, err
+	}
+	i, err := u.w.stat(ctx, u.path)
+	if err != nil { // it is in place; only the look at it failed
+		i = files.Info{Path: u.path, Size: u.size, Part: -1}
+	}
+	return i, nil
+}
+
+// publish waits until the server has all, and gives the stage its name. sure is asked before.
+func (u *sftpUpload) publish(ctx context.Context, sure func() error) error {
+	for len(u.ahead) > 0 && u.err == nil {
+		u.settle()
+	}
+	if u.err == nil && u.handle == nil {
+		u.err = fault.New(fault.Internal, "the upload is over")
+	}
+	if u.err == nil {
+		u.err = u.flush(ctx)
+	}
+	if u.err == nil {
+		u.err = ctx.Err()
+	}
+	if u.err == nil && sure != nil {
+		u.err = sure()
+	}
+	if u.err == nil {
+		u.err = named(u.end(ctx), u.path)
+	}
+	if u.err != nil {
+		u.Close()
+		return u.err
+	}
+	u.err = fault.New(fault.Internal, "the upload is over")
+	return nil
+}
+
+// flush has a server that does not do so by itself sync what it got, and looks whether all of it is there.
+func (u *sftpUpload) flush(ctx context.Context) error {
+	if u.w.ours() {
+		return nil
+	}
+	var sync, mode *rpc
+	if u.w.has(sftp.ExtFsync) {
+		sync = u.w.start(sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtFsync, Handle: u.handle})
+	}
+	if u.mode != nil {
+		mode = u.w.start(sftp.Request{Type: sftp.TypeFsetstat, Handle: u.handle, Attrs: sftp.Attrs{Has: sftp.HasMode, Mode: uint32(*u.mode)}})
+	}
+	look, err := u.w.start(sftp.Request{Type: sftp.TypeFstat, Handle: u.handle}).attrs(ctx)
+	if err == nil && look.Size != uint64(u.size) {
+		err = fault.New(fault.Mismatch, "%s: the server has %d bytes of %d", u.path.String(), look.Size, u.size)
+	}
+	if err == nil && sync != nil {
+		err = sync.ok(ctx)
+	}
+	if mode != nil {
+		mode.ok(ctx) // a server that keeps no modes may say so
+	}
+	return named(err, u.path)
+}
+
+// end closes the stage and renames it. Where the server stages, CLOSE is all.
+func (u *sftpUpload) end(ctx context.Context) error {
+	handle := u.handle
+	u.handle = nil
+	err := u.w.do(ctx, sftp.Request{Type: sftp.TypeClose, Handle: handle})
+	if err != nil || u.w.ours() {
+		return err
+	}
+	defer u.unclaim()
+	err = u.w.rename(ctx, u.stage.String(), u.path.String(), !u.isNew)
+	var a *answer
+	if errors.As(err, &a) {
+		i, look := u.w.stat(ctx, u.path)
+		switch {
+		case look == nil && i.Mode.IsDir():
+			return fault.New(fault.IsDir, "%s: is a directory", u.path.String())
+		case look == nil && u.isNew:
+			return fault.New(fault.Exist, "%s: that name is taken", u.path.String())
+		}
+	}
+	return err
+}
+
+// Close without Commit leaves what came as the part: a server that stages hears that nothing is to be published.
+func (u *sftpUpload) Close() error {
+	if u.handle == nil {
+		return nil
+	}
+	for _, s := range u.ahead {
+		u.w.drop(s.rpc)
+	}
+	u.ahead = nil
+	handle := u.handle
+	u.handle = nil
+	if u.w.ours() {
+		return u.abandon(handle)
+	}
+	defer u.unclaim()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.ctx), u.w.wait)
+	defer cancel()
+	err := u.w.do(ctx, sftp.Request{Type: sftp.TypeClose, Handle: handle})
+	part := stage(u.path, "")
+	switch {
+	case u.w.broken(): // the next try finds it
+		return nil
+	case u.size == 0:
+		err = errors.Join(err, u.w.do(ctx, sftp.Request{Type: sftp.TypeRemove, Path: u.stage.String()}))
+	case u.stage != part:
+		err = errors.Join(err, u.w.rename(ctx, u.stage.String(), part.String(), true))
+	}
+	return named(err, u.path)
+}
+
+// abandon waits until the server has parked what came.
+func (u *sftpUpload) abandon(handle []byte) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.ctx), u.w.wait)
+	defer cancel()
+	err := u.w.do(ctx, sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtAbandon, Handle: handle})
+	if u.w.broken() {
+		return nil
+	}
+	return named(err, u.path)
+}
