@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -420,28 +419,13 @@ func TestMalloryLoginStorm(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if peak := peakMemory(t, s.cmd.Process.Pid); peak > 400<<20 {
+	if peak := s.memory("status", "VmHWM"); peak > 400<<20 {
 		t.Errorf("the server took %d MiB", peak>>20)
 	} else {
 		t.Logf("the server took %d MiB at most", peak>>20)
 	}
 	h := s.connectFrom(t, "127.0.0.7")
 	h.check(h.login("alice", "pw-of-alice"))
-}
-
-func peakMemory(t *testing.T, pid int) int64 {
-	t.Helper()
-	for line := range strings.Lines(string(read(t, fmt.Sprintf("/proc/%d/status", pid)))) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			n, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return n << 10
-		}
-	}
-	t.Fatal("no VmHWM")
-	return 0
 }
 
 // TestMalloryGuesses: 60 wrong passwords are slowed, then refused, while the owner still gets in from elsewhere; and
@@ -631,7 +615,7 @@ func TestMalloryParts(t *testing.T) {
 	if r := s.sampan("pw-of-mallory\n", "user", "add", "mallory", "--home", s.home("alice"), "--password-stdin"); r.code != 0 {
 		t.Fatalf("sharing a home: %s%s", r.out, r.err)
 	}
-	park(t, s, "f", []byte("alice's half"))
+	park(t, s, "alice", "f", []byte("alice's half"))
 	a := s.as(t, "alice")
 	a.want(213, "SITE PART f")
 	a.want(213, "SIZE f")

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 )
@@ -55,11 +54,11 @@ func TestUploaderKilled(t *testing.T) {
 	write(t, source, awkward(1, size))
 	clients := map[string]func(r route, name string) []string{
 		"curl": func(r route, name string) []string {
-			_, argv := curl(r, job{op: "put", local: source, remote: name})
-			return append(argv, "--limit-rate", "60M")
+			do := curl(r, []step{{op: "put", local: source, remote: name}})
+			return append(do[0].argv, "--limit-rate", "60M")
 		},
 		"lftp": func(r route, name string) []string {
-			_, argv := lftp(r, job{op: "put", local: source, remote: name})
+			argv := lftp(r, []step{{op: "put", local: source, remote: name}})[0].argv
 			argv[len(argv)-1] = "set net:limit-rate 60000000; set net:connection-limit 1; " + argv[len(argv)-1]
 			return argv
 		},
@@ -73,11 +72,9 @@ func TestUploaderKilled(t *testing.T) {
 			t.Run(client+" "+security, func(t *testing.T) {
 				t.Parallel()
 				random := rand.New(rand.NewPCG(seed, uint64(len(client+security))))
-				host, port, _ := strings.Cut(s.addr, ":")
-				r := route{security, "passive", host, port, "alice", "pw-of-alice", filepath.Join(s.data, "tls", "cert.pem")}
 				account := fmt.Sprintf("%s-%s", client, security)
 				s.addUser(account)
-				r.user, r.password = account, "pw-of-"+account
+				r := s.route(way{security, "passive", "IPv4"}, account)
 				k := uploaderKills{t: t, home: s.home(account), source: read(t, source)}
 				for i := range times {
 					name := fmt.Sprintf("f%d", i)

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -227,6 +228,22 @@ func (s *server) restart() {
 	s.start()
 }
 
+// memory reads a number of the server's from a file of /proc, in bytes.
+func (s *server) memory(file, key string) int64 {
+	s.t.Helper()
+	for line := range strings.Lines(string(read(s.t, fmt.Sprintf("/proc/%d/%s", s.cmd.Process.Pid, file)))) {
+		if rest, ok := strings.CutPrefix(line, key+":"); ok {
+			n, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			return n << 10
+		}
+	}
+	s.t.Fatalf("no %s in %s", key, file)
+	return 0
+}
+
 // home is where the account's files are on the disk.
 func (s *server) home(name string) string { return filepath.Join(s.homes, name) }
 
@@ -254,10 +271,20 @@ func (s *server) sampan(stdin string, args ...string) result {
 // runIn runs a program in directory dir, which is its HOME too, to its end.
 func runIn(t testing.TB, dir, stdin string, argv ...string) result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	return runWith(t, dir, nil, stdin, argv...)
+}
+
+// runWith is runIn with more in the environment.
+func runWith(t testing.TB, dir string, env []string, stdin string, argv ...string) result {
+	t.Helper()
+	limit := 2 * patience
+	if longRun {
+		limit *= 5
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Dir, cmd.Env = dir, environ(dir)
+	cmd.Dir, cmd.Env = dir, environ(dir, env...)
 	cmd.Stdin = strings.NewReader(stdin)
 	cmd.SysProcAttr = dieWithParent()
 	cmd.WaitDelay = time.Second
@@ -267,7 +294,7 @@ func runIn(t testing.TB, dir, stdin string, argv ...string) result {
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
-		t.Fatalf("%s did not end in %v:\n%s%s", strings.Join(argv, " "), 2*patience, out.String(), errs.String())
+		t.Fatalf("%s did not end in %v:\n%s%s", strings.Join(argv, " "), limit, out.String(), errs.String())
 	case errors.As(err, &exit):
 		return result{out.String(), errs.String(), exit.ExitCode()}
 	case err != nil:
