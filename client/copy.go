@@ -249,7 +249,7 @@ func (c *copying) equal(ours, theirs []byte) error {
 
 // pump copies all of in, hashing what goes by.
 func (c *copying) pump(ctx context.Context, out files.Upload, in io.Reader, h hash.Hash) error {
-	buf := make([]byte, 256<<10)
+	buf := make([]byte, min(max(c.r.Size, 512), 256<<10))
 	c.show(Moving, out.Size(), true)
 	for {
 		n, err := fill(in, buf)

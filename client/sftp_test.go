@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -182,5 +183,57 @@ func TestSFTPStagesThatWereLeftGoWithTheirDirectory(t *testing.T) {
 	wantKind(t, r.Remove(t.Context(), path(t, far+"/e")), fault.NotEmpty)
 	if _, err := os.Stat(filepath.Join(far, "e", ".f.sampan")); err != nil {
 		t.Error("the stage went though the directory stays")
+	}
+}
+
+// TestSFTPTreeOfManyFilesBothWays: many are on their way at once, and all arrive whole; a second copy finds what is there.
+func TestSFTPTreeOfManyFilesBothWays(t *testing.T) {
+	t.Parallel()
+	s := newSSHServer(t)
+	r := s.dial()
+	tree := grove(300)
+	near, far, back := t.TempDir(), t.TempDir(), t.TempDir()
+	plant(t, near, tree)
+	told := map[string]int{}
+	res, err := client.CopyTree(t.Context(), disk(t, near), path(t, "/"), r, path(t, far+"/t"), client.CopyOptions{
+		Progress: func(client.Progress) {}, // called by one at a time
+	}, func(r client.Result, err error) {
+		told[r.From.String()]++
+		if err != nil {
+			t.Errorf("%s: %v", r.From, err)
+		}
+	})
+	must(t, err)
+	if res.Files != len(tree) || len(told) != len(tree) || res.Failed != 0 {
+		t.Errorf("%+v, %d told, want %d", res, len(told), len(tree))
+	}
+	grown(t, filepath.Join(far, "t"), tree)
+	write(t, filepath.Join(far, "t", "new"), []byte("x"))
+	res, err = client.CopyTree(t.Context(), r, path(t, far+"/t"), disk(t, back), path(t, "/"), client.CopyOptions{}, nil)
+	must(t, err)
+	if res.Files != len(tree)+1 {
+		t.Errorf("back: %+v", res)
+	}
+	must(t, os.Remove(filepath.Join(back, "new")))
+	grown(t, back, tree)
+}
+
+// TestSFTPTreeGoesOnBehindAFailure: what fails for one file does not stop the others, and who cancels is heard.
+func TestSFTPTreeGoesOnBehindAFailure(t *testing.T) {
+	t.Parallel()
+	s := newSSHServer(t)
+	r := s.dial()
+	near, far := t.TempDir(), t.TempDir()
+	plant(t, near, map[string][]byte{"a": []byte("a"), "b": []byte("b"), "c": []byte("c")})
+	must(t, os.Mkdir(filepath.Join(far, "b"), 0o700)) // where a file has to go
+	res, err := client.CopyTree(t.Context(), disk(t, near), path(t, "/"), r, path(t, far), client.CopyOptions{}, nil)
+	wantKind(t, err, fault.IsDir)
+	if res.Files != 2 || res.Failed != 1 {
+		t.Errorf("%+v", res)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err = client.CopyTree(ctx, disk(t, near), path(t, "/"), r, path(t, far+"/x"), client.CopyOptions{}, func(client.Result, error) { cancel() })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
 	}
 }

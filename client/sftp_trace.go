@@ -27,6 +27,10 @@ func slow(r *sftp.Request) bool {
 
 // traceRequest shows a request. No password travels in one.
 func (w *wire) traceRequest(r *sftp.Request) {
+	show := w.trace()
+	if show == nil {
+		return
+	}
 	line := "> " + typeNames[r.Type]
 	if r.Type == sftp.TypeExtended {
 		line = "> " + r.Extension
@@ -40,10 +44,14 @@ func (w *wire) traceRequest(r *sftp.Request) {
 	if r.Type == sftp.TypeRead {
 		line += fmt.Sprintf(" %d bytes from %d", r.Size, r.Offset)
 	}
-	w.trace(printable(line))
+	w.show(show, line)
 }
 
 func (w *wire) traceReply(r *sftp.Reply) {
+	show := w.trace()
+	if show == nil {
+		return
+	}
 	line := "< " + typeNames[r.Type]
 	switch r.Type {
 	case sftp.TypeStatus:
@@ -53,5 +61,12 @@ func (w *wire) traceReply(r *sftp.Reply) {
 	case sftp.TypeName:
 		line += fmt.Sprintf(" %d entries", len(r.Names))
 	}
-	w.trace(printable(line))
+	w.show(show, line)
+}
+
+// show shows a line, one at a time.
+func (w *wire) show(show func(string), line string) {
+	w.showing.Lock()
+	defer w.showing.Unlock()
+	show(printable(line))
 }

@@ -298,11 +298,11 @@ func (u *sftpUpload) flush(ctx context.Context) error {
 func (u *sftpUpload) end(ctx context.Context) error {
 	handle := u.handle
 	u.handle = nil
+	defer u.unclaim()
 	err := u.w.do(ctx, sftp.Request{Type: sftp.TypeClose, Handle: handle})
 	if err != nil || u.w.ours() {
 		return err
 	}
-	defer u.unclaim()
 	err = u.w.rename(ctx, u.stage.String(), u.path.String(), !u.isNew)
 	var a *answer
 	if errors.As(err, &a) {

@@ -21,7 +21,9 @@ type wire struct {
 	host  string
 	wait  time.Duration // of silence
 	conn  io.ReadWriteCloser
-	trace func(line string) // nil is silent
+	trace func() func(line string) // returns nil to be silent
+
+	showing sync.Mutex
 
 	mu    sync.Mutex
 	calls map[uint32]*rpc
@@ -54,7 +56,7 @@ type rpc struct {
 	orphan bool // nobody waits any more
 }
 
-func newWire(conn io.ReadWriteCloser, host string, wait time.Duration, trace func(string)) *wire {
+func newWire(conn io.ReadWriteCloser, host string, wait time.Duration, trace func() func(string)) *wire {
 	w := &wire{host: host, wait: wait, conn: conn, trace: trace, calls: map[uint32]*rpc{}}
 	w.kick, w.gone = make(chan struct{}, 1), make(chan struct{})
 	w.limits = sftp.Limits{Packet: 34000, Read: 32 << 10, Write: 32 << 10} // what every server takes (section 3)
@@ -152,9 +154,7 @@ func (w *wire) senseless(format string, args ...any) error {
 // start sends a request.
 func (w *wire) start(r sftp.Request) *rpc {
 	c := &rpc{w: w, slow: slow(&r), upload: r.Type == sftp.TypeOpen && r.Flags&sftp.OpenWrite != 0 || r.Extension == sftp.ExtResume}
-	if w.trace != nil {
-		w.traceRequest(&r)
-	}
+	w.traceRequest(&r)
 	w.send(c, func(id uint32) *sftp.Packet {
 		r.ID = id
 		return r.Packet()
@@ -263,9 +263,7 @@ func (w *wire) read(in io.Reader) {
 }
 
 func (w *wire) hand(r sftp.Reply, p *sftp.Packet, now time.Time) error {
-	if w.trace != nil {
-		w.traceReply(&r)
-	}
+	w.traceReply(&r)
 	w.mu.Lock()
 	c := w.calls[r.ID]
 	if c == nil {

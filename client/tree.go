@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"sampan/fault"
@@ -50,7 +51,16 @@ func CopyTree(ctx context.Context, src files.Store, from files.Path, dst files.S
 			err = t.fly(ctx, r, from, to)
 			break
 		}
+		if n := t.canSwarm(); n > 0 {
+			t.swarm = t.swarms(ctx, n)
+			ctx = t.swarm.ctx
+		}
 		err = t.dir(ctx, from, to, 0)
+		if t.swarm != nil {
+			if ended := t.swarm.wait(); err == nil {
+				err = ended
+			}
+		}
 	default:
 		err = t.file(ctx, from, to)
 	}
@@ -66,8 +76,11 @@ type tree struct {
 	src, dst files.Store
 	o        CopyOptions
 	each     func(Result, error)
-	r        TreeResult
-	last     error
+	swarm    *swarm // nil where files go one after another
+
+	mu   sync.Mutex // held while a file is counted and reported
+	r    TreeResult
+	last error
 }
 
 // file copies one file. The error, if any, ends the whole.
@@ -78,6 +91,8 @@ func (t *tree) file(ctx context.Context, from, to files.Path) error {
 
 // tell counts a file and reports it. What would fail for every other file too ends the whole.
 func (t *tree) tell(ctx context.Context, r Result, err error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -158,6 +173,9 @@ func (t *tree) entry(ctx context.Context, i files.Info, to files.Path, depth int
 	}
 	if i.Mode.IsDir() {
 		return t.dir(ctx, i.Path, q, depth+1)
+	}
+	if t.swarm != nil {
+		return t.swarm.file(i, q)
 	}
 	return t.file(ctx, i.Path, q)
 }
