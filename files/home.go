@@ -6,7 +6,6 @@ import (
 	"os"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"sampan/fault"
@@ -33,7 +32,6 @@ type Home struct {
 	own         [3]nodeID // .sampan, stage, part
 	ledger      ledger
 	sums        sums
-	coarse      atomic.Bool // a rename had the ctime of the last write: see sums
 
 	life   sync.RWMutex // read-held by everything that runs, so that Close can wait for it
 	closed bool         // guarded by life

@@ -120,9 +120,7 @@ func (u *upload) learn(n node) {
 		u.sum = sum[:]
 	}
 	switch {
-	case n.size != u.end || n.mtime != u.mtime:
-	case n.mtime == n.ctime:
-		u.h.coarse.Store(true)
+	case n.size != u.end || n.mtime != u.mtime || n.mtime == n.ctime:
 	case ok:
 		u.h.sums.put(keyOf(n, sha256Name), u.sum)
 	default:
@@ -130,9 +128,9 @@ func (u *upload) learn(n node) {
 	}
 }
 
-// mark sets the mtime of a stage apart from all that the clock shows, where else the rename would have the same.
+// mark sets the mtime of a stage back a little, so that it is another than the ctime of a rename in the same tick. u.mu is held.
 func (u *upload) mark() {
-	if !u.h.coarse.Load() || u.attr.ModTime != nil || u.end < u.h.sums.least {
+	if u.attr.ModTime != nil || u.end < u.h.sums.least {
 		return
 	}
 	if u.h.stage.own.Chtimes(u.e.name(), time.Time{}, time.Unix(0, u.mtime-1)) != nil {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -332,6 +333,69 @@ func TestBlockModeSeesItsUploads(t *testing.T) {
 			p.want(250)
 			p.proved("/d/m", content)
 			p.want(500)
+		}
+	})
+}
+
+// TestBlockModeProof: the proof of an upload is that of the file, also behind a part; where that is not known none is told. A
+// download is proved by what is known of its file, unless that changes meanwhile.
+func TestBlockModeProof(t *testing.T) {
+	t.Parallel()
+	everyWay(t, func(t *testing.T, h *house, login func(string) *peer) {
+		p := login("alice").block()
+		content := noise(300_000)
+		p.send("STOR f\r\n")
+		p.begun()
+		p.out.Write(content[:200_000])
+		p.out.End(true)
+		p.flush()
+		p.want(451)
+		p.cmd(350, "REST 200000")
+		p.send("STOR f\r\n")
+		p.put(content[200_000:])
+		p.flush()
+		p.proved("/f", content)
+		for range 2 {
+			p.send("RETR f\r\n")
+			same(t, "RETR", p.file(), content)
+			p.proved("/f", content)
+		}
+
+		p.send("APPE f\r\n")
+		p.begun()
+		p.put(content)
+		p.flush()
+		if r := p.want(250); strings.Contains(r.Text(), "sha256") || !strings.Contains(r.Text(), "size=600000;") {
+			t.Error(r.Text())
+		}
+		twice := append(bytes.Clone(content), content...)
+		if r := p.cmd(213, "HASH f"); !strings.Contains(r.Text(), fmt.Sprintf("%x", sum256(twice))) {
+			t.Error(r.Text())
+		}
+		p.send("RETR f\r\n")
+		same(t, "RETR", p.file(), twice)
+		p.proved("/f", twice)
+
+		big := noise(24 << 20) // more than the sockets hold
+		p.send("STOR big\r\n")
+		p.put(big)
+		p.flush()
+		p.proved("/big", big)
+		p.send("RETR big\r\n")
+		p.begun()
+		f, err := os.OpenFile(filepath.Join(h.home("alice"), "big"), os.O_WRONLY, 0)
+		if err == nil {
+			_, err = f.WriteAt([]byte("other"), int64(len(big)-5))
+		}
+		if err = errors.Join(err, f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		got := p.file()
+		if bytes.Equal(got, big) {
+			t.Error("what was written came too late to be read")
+		}
+		if said, _, ok := ftp.ParseProof(p.want(250).Text()); ok && !bytes.Equal(said.Sum, sum256(got)) {
+			t.Errorf("a file that changed is proved: %+v", said)
 		}
 	})
 }
