@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,16 +32,79 @@ const (
 	certRenew     = year / 12 // renewed when less is left
 )
 
-// certificates is the server's certificate, which a reload may exchange.
+// certificates are what the server shows: that of an authority to who asks for its name, else the operator's or the
+// generated one, which a reload may exchange.
 type certificates struct {
-	now atomic.Pointer[tls.Certificate]
+	now       atomic.Pointer[tls.Certificate]
+	authority *authority // nil without
+
+	mu     sync.Mutex
+	files  *certFiles   // of the operator, nil without
+	looked atomic.Int64 // when, Unix ns
 }
+
+// certFiles are a certificate and its key in files that somebody else may renew.
+type certFiles struct {
+	cert, key string
+	log       *slog.Logger
+	state     [2]fileState // when they were loaded
+}
+
+// fileState tells one version of a file from the next.
+type fileState struct {
+	size     int64
+	modified time.Time
+}
+
+// lookEvery is how often handshakes look whether the operator's files have changed.
+const lookEvery = 5 * time.Second
 
 // config is the TLS configuration of the listeners.
 func (c *certificates) config() *tls.Config {
 	return &tls.Config{
-		MinVersion:     tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.now.Load(), nil },
+		MinVersion: tls.VersionTLS12,
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			if cert := c.authority.certificate(hello); cert != nil {
+				return cert, nil
+			}
+			c.look()
+			return c.now.Load(), nil
+		},
+	}
+}
+
+// look loads the operator's files again when they have changed. While they do not fit each other the old ones stay.
+func (c *certificates) look() {
+	last, now := c.looked.Load(), time.Now().UnixNano()
+	if now-last < int64(lookEvery) || !c.looked.CompareAndSwap(last, now) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := c.files
+	if f == nil {
+		return
+	}
+	before := f.state
+	if f.note(); f.state == before {
+		return
+	}
+	pair, err := tls.LoadX509KeyPair(f.cert, f.key)
+	if err != nil {
+		f.log.Warn("the certificate has changed and cannot be used; the old one stays", "file", f.cert, "err", err)
+		return
+	}
+	c.now.Store(&pair)
+	f.log.Info("the certificate has changed", "file", f.cert, "pin", c.pin())
+}
+
+// note remembers the state of the files.
+func (f *certFiles) note() {
+	for i, name := range []string{f.cert, f.key} {
+		f.state[i] = fileState{}
+		if info, err := os.Stat(name); err == nil {
+			f.state[i] = fileState{info.Size(), info.ModTime()}
+		}
 	}
 }
 
@@ -52,11 +116,16 @@ func (c *certificates) pin() string {
 
 // load takes the operator's certificate if the settings name one, else the generated one of DATA.
 func (c *certificates) load(dir string, s settings, log *slog.Logger) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if s.TLSCert != "" {
-		pair, err := tls.LoadX509KeyPair(string(s.TLSCert), string(s.TLSKey))
+		files := &certFiles{cert: string(s.TLSCert), key: string(s.TLSKey), log: log}
+		files.note()
+		pair, err := tls.LoadX509KeyPair(files.cert, files.key)
 		if err != nil {
 			return fault.Wrap(fault.Local, err, "the certificate %s and its key %s cannot be used", s.TLSCert, s.TLSKey)
 		}
+		c.files = files
 		c.now.Store(&pair)
 		return nil
 	}
@@ -64,6 +133,7 @@ func (c *certificates) load(dir string, s settings, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	c.files = nil
 	c.now.Store(pair)
 	return nil
 }

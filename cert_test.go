@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"crypto/x509"
 	"io/fs"
 	"log/slog"
@@ -80,6 +81,67 @@ func TestDamagedKeyIsKept(t *testing.T) {
 			t.Errorf("the key file was changed: %q, %v", now, err)
 		}
 	}
+}
+
+// TestCertificateFilesChange: the operator's certificate is taken anew when its files have changed, and as long as they do not
+// fit each other the old one stays.
+func TestCertificateFilesChange(t *testing.T) {
+	t.Parallel()
+	one, two, used := t.TempDir(), t.TempDir(), t.TempDir()
+	pairs := map[string]*tls.Certificate{}
+	for _, dir := range []string{one, two} {
+		var err error
+		if pairs[dir], err = ownCertificate(dir, []string{"localhost"}, time.Now(), quiet); err != nil {
+			t.Fatal(err)
+		}
+	}
+	age := time.Now().Add(-time.Hour)
+	take := func(name, from string) {
+		t.Helper()
+		b, err := os.ReadFile(filepath.Join(from, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := filepath.Join(used, name)
+		if err := replaceFile(to, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		age = age.Add(time.Second) // as far apart as renewals are
+		if err := os.Chtimes(to, age, age); err != nil {
+			t.Fatal(err)
+		}
+	}
+	take("cert.pem", one)
+	take("key.pem", one)
+	var c certificates
+	s := settings{TLSCert: text(filepath.Join(used, "cert.pem")), TLSKey: text(filepath.Join(used, "key.pem"))}
+	if err := c.load(t.TempDir(), s, quiet); err != nil {
+		t.Fatal(err)
+	}
+	shows := func(what, from string) {
+		t.Helper()
+		got, err := c.config().GetCertificate(&tls.ClientHelloInfo{ServerName: "localhost"})
+		if err != nil || !bytes.Equal(got.Certificate[0], pairs[from].Certificate[0]) {
+			t.Errorf("%s: the other certificate is shown (%v)", what, err)
+		}
+	}
+	shows("at first", one)
+	take("cert.pem", two)
+	take("key.pem", two)
+	shows("just looked at", one)
+	c.looked.Store(0)
+	shows("changed", two)
+	take("cert.pem", one)
+	c.looked.Store(0)
+	shows("half changed", two)
+	if err := os.Remove(filepath.Join(used, "key.pem")); err != nil {
+		t.Fatal(err)
+	}
+	c.looked.Store(0)
+	shows("half gone", two)
+	take("key.pem", one)
+	c.looked.Store(0)
+	shows("changed again", one)
 }
 
 func TestReplaceFile(t *testing.T) {

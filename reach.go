@@ -62,9 +62,14 @@ func (srv *server) urls() (list []string) {
 	return list
 }
 
-// joinCommand is what the second person types, with the pin of the certificate.
+// joinCommand is what the second person types, with the pin of the generated certificate or the operator's. That of an
+// authority needs none.
 func (srv *server) joinCommand() string {
-	return "sampan join " + srv.urls()[0] + " --pin " + srv.certs.pin()
+	join := "sampan join " + srv.urls()[0]
+	if d := srv.settings.ACMEDomain; d != "" && string(d) == string(srv.settings.PublicAddress) {
+		return join
+	}
+	return join + " --pin " + srv.certs.pin()
 }
 
 func bracket(host string) string {

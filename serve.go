@@ -240,6 +240,15 @@ func (srv *server) listen(runtimeDir string) error {
 		srv.doors = append(srv.doors, door{l, d.implicit, d.name})
 		srv.addresses[d.name] = reachable(l.Addr())
 	}
+	if srv.settings.ACMEDomain != "" {
+		l, err := net.Listen("tcp", string(srv.settings.ACMEHTTP))
+		if err != nil {
+			return cannotListen(err, "acme-http", srv.settings.ACMEHTTP)
+		}
+		srv.certs.authority = newAuthority(srv.dir, srv.settings, l, srv.log)
+		srv.undo = append(srv.undo, srv.certs.authority.stop)
+		srv.addresses["acme-http"] = reachable(l.Addr())
+	}
 	socket, stop, err := listenAdmin(srv.dir, runtimeDir)
 	if err != nil {
 		return err

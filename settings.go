@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"regexp"
 	"strconv"
@@ -36,6 +37,10 @@ type settings struct {
 	TLSData       choice    `toml:"tls-data"`
 	TLSCert       text      `toml:"tls-cert"`
 	TLSKey        text      `toml:"tls-key"`
+	ACMEDomain    domain    `toml:"acme-domain"`
+	ACMEEmail     text      `toml:"acme-email"`
+	ACMEDirectory directory `toml:"acme-directory"`
+	ACMEHTTP      address   `toml:"acme-http"`
 	DefaultQuota  quota     `toml:"default-quota"`
 	MaxSessions   count     `toml:"max-sessions"`
 	MaxPerAddress count     `toml:"max-sessions-per-address"`
@@ -53,6 +58,8 @@ func defaults() settings {
 		Durability:    choice{is: "strict", of: []string{"strict", "fast"}},
 		PlainLogins:   choice{is: "loopback", of: []string{"loopback", "always", "never"}},
 		TLSData:       choice{is: "auto", of: []string{"auto", "required", "off"}},
+		ACMEDirectory: "https://acme-v02.api.letsencrypt.org/directory",
+		ACMEHTTP:      ":80",
 		DefaultQuota:  quota{size(account.Unlimited)},
 		MaxSessions:   count{1000},
 		MaxPerAddress: count{50},
@@ -123,6 +130,22 @@ func settingRows() []setting {
 		{
 			"tls-key", "FILE", func(s *settings) field { return &s.TLSKey }, true,
 			words.M("the certificate's key in PEM"),
+		},
+		{
+			"acme-domain", "NAME", func(s *settings) field { return &s.ACMEDomain }, false,
+			words.M("the public name of this server: an authority gives a certificate for it, and renews it; you agree to its terms"),
+		},
+		{
+			"acme-email", "ADDRESS", func(s *settings) field { return &s.ACMEEmail }, false,
+			words.M("where the authority can write to"),
+		},
+		{
+			"acme-directory", "URL", func(s *settings) field { return &s.ACMEDirectory }, false,
+			words.M("the authority (that of Let's Encrypt)"),
+		},
+		{
+			"acme-http", "ADDR", func(s *settings) field { return &s.ACMEHTTP }, false,
+			words.M("listen for the authority, which comes to port 80 of the public name (:80)"),
 		},
 		{
 			"default-quota", "SIZE", func(s *settings) field { return &s.DefaultQuota }, false,
@@ -250,6 +273,16 @@ func (s *settings) check() error {
 	case (s.TLSCert == "") != (s.TLSKey == ""):
 		return fault.New(fault.Syntax, "--tls-cert and --tls-key go together: give both or neither")
 	}
+	if s.ACMEDomain != "" {
+		switch {
+		case s.TLSCert != "":
+			return fault.New(fault.Syntax, "--acme-domain and --tls-cert are two ways to the same thing: give one of them")
+		case s.ACMEHTTP == off:
+			return fault.New(fault.Syntax, "--acme-domain needs --acme-http: the authority asks there for a proof")
+		case s.PublicAddress == "":
+			s.PublicAddress = host(s.ACMEDomain)
+		}
+	}
 	if s.PassivePorts.low < 0 { // not set
 		s.PassivePorts = portRange{50000, 50100}
 		if s.FTP.port() == "0" || s.FTPS.port() == "0" {
@@ -273,6 +306,30 @@ func (h *host) UnmarshalText(b []byte) error {
 		return fault.New(fault.Syntax, "%q is neither the name nor the address of a machine", s)
 	}
 	*h = host(s)
+	return nil
+}
+
+// domain is a name of the public DNS, or nothing.
+type domain string
+
+func (d *domain) UnmarshalText(b []byte) error {
+	s := strings.ToLower(strings.TrimSpace(string(b)))
+	if _, err := netip.ParseAddr(s); s != "" && (err == nil || !hostName.MatchString(s)) {
+		return fault.New(fault.Syntax, "%q is no name of a machine; write files.example.org", s)
+	}
+	*d = domain(s)
+	return nil
+}
+
+// directory is where an authority of ACME is found (RFC 8555 section 7.1.1).
+type directory string
+
+func (d *directory) UnmarshalText(b []byte) error {
+	s := strings.TrimSpace(string(b))
+	if u, err := url.Parse(s); err != nil || u.Scheme != "https" || u.Host == "" {
+		return fault.New(fault.Syntax, "%q is no directory of an authority; write https://acme.example.org/directory", s)
+	}
+	*d = directory(s)
 	return nil
 }
 

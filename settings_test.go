@@ -38,6 +38,8 @@ func TestSettingsOrder(t *testing.T) {
 		"passive-ports": {"1000-1001", "2000-2001"}, "public-address": {"a.example", "b.example"},
 		"durability": {"fast", "strict"}, "plain-logins": {"always", "never"}, "tls-data": {"required", "off"},
 		"tls-cert": {"a.pem", "b.pem"}, "tls-key": {"a.key", "b.key"},
+		"acme-domain": {"a.example", "b.example"}, "acme-email": {"a@a.example", "b@b.example"},
+		"acme-directory": {"https://a.example/", "https://b.example/"}, "acme-http": {":8001", ":8002"},
 		"default-quota": {"1G", "2G"}, "max-sessions": {"7", "8"}, "max-sessions-per-address": {"5", "6"},
 		"part-age": {"1h", "2d"}, "record-age": {"30d", "365d"}, "max-records": {"10", "20"},
 		"log-level": {"warn", "debug"},
@@ -83,6 +85,10 @@ func show(row setting, s settings) string {
 		return string(*f)
 	case *host:
 		return string(*f)
+	case *domain:
+		return string(*f)
+	case *directory:
+		return string(*f)
 	case *address:
 		return string(*f)
 	case *choice:
@@ -124,6 +130,12 @@ func TestSettingsRefused(t *testing.T) {
 		{flags: map[string]string{"public-address": "a b"}, kind: fault.Syntax, says: "neither the name nor the address"},
 		{flags: map[string]string{"public-address": "ftp://a"}, kind: fault.Syntax, says: "neither the name nor the address"},
 		{flags: map[string]string{"tls-cert": "x"}, kind: fault.Syntax, says: "go together"},
+		{flags: map[string]string{"tls-data": "maybe"}, kind: fault.Syntax, says: "none of auto, required, off"},
+		{flags: map[string]string{"acme-domain": "192.0.2.1"}, kind: fault.Syntax, says: "is no name of a machine"},
+		{flags: map[string]string{"acme-domain": "a b"}, kind: fault.Syntax, says: "is no name of a machine"},
+		{flags: map[string]string{"acme-directory": "http://a.example"}, kind: fault.Syntax, says: "is no directory"},
+		{flags: map[string]string{"acme-domain": "a.example", "acme-http": "off"}, kind: fault.Syntax, says: "needs --acme-http"},
+		{flags: map[string]string{"acme-domain": "a.example", "tls-cert": "c", "tls-key": "k"}, kind: fault.Syntax, says: "two ways"},
 		{flags: map[string]string{"durability": "lax"}, kind: fault.Syntax, says: "none of strict, fast"},
 		{env: []string{"SAMPAN_DEFAULT_QUOTA", "lots"}, kind: fault.Syntax, says: "SAMPAN_DEFAULT_QUOTA: \"lots\" is no size"},
 		{env: []string{"SAMPAN_CONFIG", "/nowhere/sampan.toml"}, kind: fault.Local, says: "cannot be read"},
@@ -158,6 +170,17 @@ func TestPassivePortsDefault(t *testing.T) {
 		s, err := sources{flags: map[string]string{"ftp": at}, getenv: environment()}.resolve()
 		if err != nil || s.PassivePorts != want {
 			t.Errorf("--ftp %s: passive ports %v, %v", at, s.PassivePorts, err)
+		}
+	}
+}
+
+// TestPublicName: who has a certificate for a public name is reached by it.
+func TestPublicName(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]host{"": "files.example.org", "192.0.2.7": "192.0.2.7"} {
+		s, err := sources{flags: map[string]string{"acme-domain": "Files.Example.org", "public-address": given}, getenv: environment()}.resolve()
+		if err != nil || s.PublicAddress != want {
+			t.Errorf("%q: %q, %v", given, s.PublicAddress, err)
 		}
 	}
 }

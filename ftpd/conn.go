@@ -82,7 +82,8 @@ type state struct {
 
 // secured is what was agreed about TLS (RFC 4217).
 type secured struct {
-	encrypted bool // the control connection
+	encrypted bool   // the control connection
+	name      string // that the client asked for
 	tickets
 	holder  *holder // nil before TLS
 	pbsz    bool    // PBSZ was sent

@@ -53,6 +53,13 @@ func (c *conn) dataTLS(ctx context.Context, shown *bool) *tls.Config {
 	const preSharedKey = 41 // RFC 8446 section 4.2
 	cfg := c.srv.tls.Clone()
 	cfg.DynamicRecordSizingDisabled = true
+	if choose := cfg.GetCertificate; choose != nil { // clients compare it with the control connection's
+		cfg.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			named := *hello
+			named.ServerName = c.name
+			return choose(&named)
+		}
+	}
 	c.mark(cfg)
 	modern := false
 	cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
@@ -103,7 +110,8 @@ func (c *conn) startTLS() error {
 	c.write.Unlock()
 	c.in = ftp.NewLineReader(t)
 	c.encrypted = true
-	c.once = t.ConnectionState().Version == tls.VersionTLS13
+	s := t.ConnectionState()
+	c.once, c.name = s.Version == tls.VersionTLS13, s.ServerName
 	c.sess.SetTLS(true)
 	return nil
 }

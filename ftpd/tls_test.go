@@ -6,7 +6,9 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -434,4 +436,35 @@ func TestKeyExchange(t *testing.T) {
 		nc.Close()
 		p.want(226)
 	}
+}
+
+// TestOneCertificate: a data connection shows the certificate of its control connection, whatever name is asked for there.
+func TestOneCertificate(t *testing.T) {
+	t.Parallel()
+	versions(t, func(t *testing.T, cfg func() *tls.Config) {
+		var mu sync.Mutex
+		var asked []string
+		h := newHouse(t, tlsData("off"), func(_ *house, c *Config, _ *session.Config) {
+			cert := c.TLS.Certificates[0]
+			c.TLS = &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				asked = append(asked, hello.ServerName)
+				return &cert, nil
+			}}
+		})
+		h.add("alice", -1, nil)
+		h.put("alice", "f", []byte("secret"))
+		p := h.loginWith("alice", cfg())
+		other := cfg()
+		other.ServerName, other.InsecureSkipVerify = "other.example", true
+		if code, text := p.tryPrivate(other); code != 226 {
+			t.Fatal(code, text)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if !slices.Equal(asked, []string{"localhost", "localhost"}) {
+			t.Error(asked)
+		}
+	})
 }

@@ -78,6 +78,7 @@ type server struct {
 	homes string
 	wrap  []string // a program that runs the server (strace), with its arguments
 	flags []string
+	env   []string // besides that of all
 	log   log
 
 	cmd    *exec.Cmd
@@ -148,7 +149,7 @@ func (s *server) start() {
 	args := append(append([]string{}, s.wrap...), binary, "serve", "--data", s.data)
 	args = append(args, s.flags...)
 	s.cmd = exec.Command(args[0], args[1:]...)
-	s.cmd.Env = environ(filepath.Dir(s.data))
+	s.cmd.Env = environ(filepath.Dir(s.data), s.env...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	s.cmd.SysProcAttr = dieWithParent()
 	if err := s.cmd.Start(); err != nil {
