@@ -37,6 +37,8 @@ var phrases = []struct {
 	{"already exists", fault.Exist},
 	{"file exists", fault.Exist},
 	{"name is taken", fault.Exist},
+	{"into itself", fault.BadName},
+	{"is not within", fault.BadOffset},
 	{"no space", fault.NoSpace},
 	{"quota", fault.OverQuota},
 	{"permission", fault.Denied},

@@ -194,11 +194,26 @@ func sftpInfo(p files.Path, a sftp.Attrs) files.Info {
 	return i
 }
 
-// Stat asks STAT. Sampan's own parts are asked for where nothing else is there.
+// Stat asks STAT, and of Sampan what is parked under the name: STAT does not tell a part from a file.
 func (r *sshRemote) Stat(ctx context.Context, p files.Path) (i files.Info, err error) {
 	err = r.do(ctx, func(w *wire) error {
-		i, err = w.stat(ctx, p)
-		return err
+		if !w.ours() {
+			i, err = w.stat(ctx, p)
+			return err
+		}
+		var part sftp.Part
+		asked := w.start(sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtPart, Path: p.String()})
+		if i, err = w.stat(ctx, p); err != nil {
+			w.drop(asked)
+			return err
+		}
+		if asked.parsed(ctx, &part) == nil {
+			i.Part = int64(part.Size)
+			if i.Size == i.Part && i.ModTime.Unix() == int64(part.Time) { // what STAT describes where there is no file
+				i.Mode |= fs.ModeIrregular
+			}
+		}
+		return nil
 	})
 	return i, err
 }

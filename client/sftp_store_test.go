@@ -24,7 +24,7 @@ func TestSFTPIsAStoreWithOpenSSH(t *testing.T) {
 		r, err := client.Dial(t.Context(), s.url(), s.options())
 		must(t, err)
 		t.Cleanup(func() { r.Close() })
-		return filestest.Rig{Store: below{r, t.TempDir()}, Can: filestest.Kinds | filestest.Modes}
+		return filestest.Rig{Store: below{r, t.TempDir()}, Can: filestest.Kinds | filestest.Modes | filestest.Apart}
 	})
 }
 

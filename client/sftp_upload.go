@@ -70,18 +70,40 @@ func (r *sshRemote) Create(ctx context.Context, p files.Path, w files.Want) (fil
 	return u, nil
 }
 
-// openOurs has Sampan open a stage that nobody sees.
+// openOurs has Sampan open a stage.
 func (u *sftpUpload) openOurs(w files.Want) (err error) {
-	size := sftp.Unknown
-	if w.Size >= 0 {
-		size = uint64(w.Size)
-	}
-	open := sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtResume, Path: u.path.String(), Offset: uint64(w.From), Size: size}
-	if w.New {
-		open = sftp.Request{Type: sftp.TypeOpen, Path: u.path.String(), Flags: sftp.OpenWrite | sftp.OpenCreate | sftp.OpenTruncate | sftp.OpenExclusive}
+	open := sftp.Request{Type: sftp.TypeOpen, Path: u.path.String(), Flags: sftp.OpenWrite | sftp.OpenCreate | sftp.OpenTruncate}
+	switch {
+	case w.New:
+		open.Flags |= sftp.OpenExclusive
+	case w.From > 0:
+		if err := u.fits(w); err != nil {
+			return err
+		}
+		open = sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtResume, Path: u.path.String(), Offset: uint64(w.From), Size: sftp.Unknown}
+		if w.Size >= 0 {
+			open.Size = uint64(w.Size)
+		}
 	}
 	u.handle, err = u.w.start(open).handle(u.ctx)
-	return named(err, u.path)
+	if err = named(err, u.path); err != nil && fault.KindOf(err) == fault.NotExist && w.From > 0 {
+		return fault.New(fault.BadOffset, "%s: there are only %d bytes", u.path.String(), 0)
+	}
+	return err
+}
+
+// fits compares what is to be kept with what is there: resume@sampan tells the part from the file by its size alone.
+func (u *sftpUpload) fits(w files.Want) error {
+	part, err := u.r.Part(u.ctx, u.path)
+	switch parked := err == nil; {
+	case err != nil && fault.KindOf(err) != fault.NotExist:
+		return err
+	case w.Part && (!parked || part.Size != w.From):
+		return fault.New(fault.BadOffset, "%s: the part is not %d bytes long", u.path.String(), w.From)
+	case !w.Part && parked:
+		return fault.New(fault.Busy, "%s: a part of %d bytes waits there", u.path.String(), part.Size)
+	}
+	return nil
 }
 
 // openForeign opens a stage, and begins it with what is to be kept.

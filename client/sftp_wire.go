@@ -425,16 +425,23 @@ func (c *rpc) attrs(ctx context.Context) (sftp.Attrs, error) {
 }
 
 // extended sends an extended request and reads its reply.
-func (w *wire) extended(ctx context.Context, r sftp.Request, reply interface{ Parse(payload []byte) error }) error {
+func (w *wire) extended(ctx context.Context, r sftp.Request, reply parser) error {
 	r.Type = sftp.TypeExtended
-	c := w.start(r)
+	return w.start(r).parsed(ctx, reply)
+}
+
+// A parser is what an EXTENDED_REPLY is read into.
+type parser interface{ Parse(payload []byte) error }
+
+// parsed waits for an EXTENDED_REPLY and reads it.
+func (c *rpc) parsed(ctx context.Context, reply parser) error {
 	if err := c.expect(ctx, sftp.TypeExtendedReply); err != nil {
 		return err
 	}
 	defer c.free()
 	if err := reply.Parse(bytes.Clone(c.reply.Payload)); err != nil {
-		err = w.lost(err)
-		w.fail(err)
+		err = c.w.lost(err)
+		c.w.fail(err)
 		return err
 	}
 	return nil

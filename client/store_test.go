@@ -38,7 +38,7 @@ func rig(scheme string, set func(*client.Options)) filestest.Maker {
 			Store: h.dialURL(h.url(scheme, address, "bob"), set),
 			Other: h.dialURL(h.url(scheme, address, "carol"), set),
 			Dir:   home,
-			Can:   filestest.Twins | filestest.Kinds | filestest.Parts | filestest.Owners | filestest.Quota | filestest.Sums | filestest.Modes | filestest.Disk,
+			Can:   filestest.Twins | filestest.Listed | filestest.Apart | filestest.Kinds | filestest.Parts | filestest.Owners | filestest.Quota | filestest.Sums | filestest.Modes | filestest.Disk,
 			SetQuota: func(n int64) {
 				_, err := h.book.Update(context.Background(), "bob", account.Change{Quota: &n})
 				must(t, err)

@@ -7,7 +7,7 @@ import (
 	"sampan/files/filestest"
 )
 
-const all = filestest.Twins | filestest.Kinds | filestest.Parts | filestest.Owners | filestest.Quota | filestest.Sums | filestest.Random |
+const all = filestest.Twins | filestest.Listed | filestest.Apart | filestest.Kinds | filestest.Parts | filestest.Owners | filestest.Quota | filestest.Sums | filestest.Random |
 	filestest.Modes | filestest.Fresh
 
 func openHome(t *testing.T, dir string, o files.Options) *files.Home {

@@ -29,6 +29,8 @@ const (
 	Modes                  // Set keeps permission bits
 	Fresh                  // Want.New holds the name against everybody
 	Disk                   // Rig.Dir is the tree's directory on this machine, where links work
+	Listed                 // a listing tells of the parts beside files
+	Apart                  // the Store itself does not see what it uploads before Commit
 	Twins                  // two spellings of a name, NFC and NFD, are one name
 )
 
