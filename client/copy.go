@@ -70,11 +70,16 @@ type Result struct {
 // after too many.
 func Copy(ctx context.Context, src files.Store, from files.Path, dst files.Store, to files.Path, o CopyOptions) (Result, error) {
 	c := &copying{src: src, dst: dst, o: o, r: Result{From: from, To: to}}
+	return c.run(ctx)
+}
+
+// run copies and looks at the clock.
+func (c *copying) run(ctx context.Context) (Result, error) {
 	begin := time.Now()
 	err := c.retry(ctx, c.once)
 	if fault.KindOf(err) == fault.Mismatch && err != nil {
 		c.say(fault.Say(err))
-		c.say(words.M("%s: copying it once more", from.String()))
+		c.say(words.M("%s: copying it once more", c.r.From.String()))
 		err = c.retry(ctx, c.once)
 	}
 	c.r.Took = time.Since(begin)
@@ -90,8 +95,9 @@ type copying struct {
 	o        CopyOptions
 	r        Result
 
-	again bool // not the first try
-	shown time.Time
+	listed *files.Info // the source, where a listing told of it just now
+	again  bool        // not the first try
+	shown  time.Time
 }
 
 func (c *copying) say(m words.Message) {
@@ -111,7 +117,7 @@ func (c *copying) show(phase Phase, done int64, must bool) {
 
 // once is one try.
 func (c *copying) once(ctx context.Context) error {
-	source, err := c.src.Stat(ctx, c.r.From)
+	source, err := c.look(ctx)
 	switch {
 	case err != nil:
 		return err
@@ -148,6 +154,22 @@ func (c *copying) once(ctx context.Context) error {
 	return err
 }
 
+// look describes the source.
+func (c *copying) look(ctx context.Context) (files.Info, error) {
+	if c.listed != nil && !c.again {
+		return *c.listed, nil
+	}
+	return c.src.Stat(ctx, c.r.From)
+}
+
+// open opens the source, which needs no look where a listing told of it.
+func (c *copying) open(ctx context.Context, off int64) (io.ReadCloser, files.Info, error) {
+	if r, ok := c.src.(*sshRemote); ok && c.listed != nil && !c.again {
+		return r.openListed(ctx, *c.listed, off)
+	}
+	return c.src.Open(ctx, c.r.From, off)
+}
+
 // have reports whether what is there already is enough: kept on request, or equal.
 func (c *copying) have(ctx context.Context, source, target files.Info) (bool, error) {
 	if target.Mode.IsDir() {
@@ -181,7 +203,7 @@ func (c *copying) have(ctx context.Context, source, target files.Info) (bool, er
 
 // move carries the bytes behind what is kept, and publishes.
 func (c *copying) move(ctx context.Context, source files.Info, b beginning) error {
-	in, opened, err := c.src.Open(ctx, c.r.From, b.from)
+	in, opened, err := c.open(ctx, b.from)
 	if err != nil {
 		return err
 	}

@@ -74,30 +74,58 @@ func (r *sshRemote) Open(ctx context.Context, p files.Path, off int64) (io.ReadC
 	if err != nil {
 		return nil, files.Info{}, err
 	}
-	i, err := w.stat(ctx, p)
-	switch {
-	case err != nil:
+	i, err := w.stat(ctx, p) // to open a pipe would wait for its other end
+	if err != nil {
 		return nil, i, err
-	case i.Mode.IsDir():
+	}
+	return w.open(ctx, i, off)
+}
+
+// openListed is Open of what a listing told to be a file.
+func (r *sshRemote) openListed(ctx context.Context, i files.Info, off int64) (io.ReadCloser, files.Info, error) {
+	w, err := r.acquire(ctx)
+	if err != nil {
+		return nil, i, err
+	}
+	return w.open(ctx, i, off)
+}
+
+// open opens what i describes. The first bytes are asked for together with a look at what was opened.
+func (w *wire) open(ctx context.Context, i files.Info, off int64) (io.ReadCloser, files.Info, error) {
+	p := i.Path
+	if i.Mode.IsDir() {
 		return nil, i, fault.New(fault.IsDir, "%s: is a directory", p.String())
 	}
 	handle, err := w.start(sftp.Request{Type: sftp.TypeOpen, Path: p.String(), Flags: sftp.OpenRead}).handle(ctx)
 	if err != nil {
 		return nil, i, named(err, p)
 	}
-	a, err := w.start(sftp.Request{Type: sftp.TypeFstat, Handle: handle}).attrs(ctx)
+	look := w.start(sftp.Request{Type: sftp.TypeFstat, Handle: handle})
+	b := w.body(ctx, p, handle, off, i.Size)
+	a, err := look.attrs(ctx)
 	if err == nil {
-		if i = sftpInfo(p, a); off < 0 || off > i.Size {
+		if i = sftpInfo(p, a); i.Size != b.end {
+			b.dropAhead()
+			b = w.body(ctx, p, handle, off, i.Size)
+		}
+		if off < 0 || off > i.Size {
 			err = fault.New(fault.BadOffset, "%s: there are only %d bytes", p.String(), i.Size)
 		}
 	}
 	if err != nil {
-		w.giveUp(handle, false)
+		b.Close()
 		return nil, i, named(err, p)
 	}
-	b := &sftpBody{w: w, ctx: ctx, path: p, handle: handle, flow: newFlow(), end: i.Size, next: off, left: i.Size - off}
-	b.ask()
 	return b, i, nil
+}
+
+// body begins to read a file of that size.
+func (w *wire) body(ctx context.Context, p files.Path, handle []byte, off, size int64) *sftpBody {
+	b := &sftpBody{w: w, ctx: ctx, path: p, handle: handle, flow: newFlow(), end: size, next: off, left: size - off}
+	if off >= 0 {
+		b.ask()
+	}
+	return b
 }
 
 // ask sends READs as far as the flow allows.
@@ -165,15 +193,21 @@ func (b *sftpBody) Close() error {
 	if b.handle == nil {
 		return nil
 	}
-	for _, s := range b.ahead {
-		b.w.drop(s.rpc)
-	}
+	b.dropAhead()
 	b.w.giveUp(b.handle, false)
-	b.handle, b.ahead = nil, nil
+	b.handle = nil
 	if b.err == nil {
 		b.err = os.ErrClosed
 	}
 	return nil
+}
+
+// dropAhead gives up what was asked for and not taken.
+func (b *sftpBody) dropAhead() {
+	for _, s := range b.ahead {
+		b.w.drop(s.rpc)
+	}
+	b.ahead = nil
 }
 
 // drop gives up an rpc, whether its reply came or not.

@@ -92,7 +92,11 @@ func (s *swarm) file(i files.Info, to files.Path) error {
 			s.big.Lock()
 			defer s.big.Unlock()
 		}
-		r, err := Copy(s.ctx, s.t.src, i.Path, s.t.dst, to, s.t.o)
+		c := &copying{src: s.t.src, dst: s.t.dst, o: s.t.o, r: Result{From: i.Path, To: to}}
+		if i.Mode.IsRegular() {
+			c.listed = &i
+		}
+		r, err := c.run(s.ctx)
 		if err := s.t.tell(s.ctx, r, err); err != nil {
 			s.stop(err)
 		}
