@@ -45,16 +45,23 @@ func readable(fd uintptr) bool {
 	return err != unix.EAGAIN
 }
 
-// discardUnread reads away what has come, without waiting for more.
-func discardUnread(nc net.Conn) {
+// discardUnread reads away what has come, without waiting for more, and tells whether that was anything. An error says
+// that the connection is gone.
+func discardUnread(nc net.Conn) (some bool, err error) {
 	onSocket(nc, func(fd int) {
-		var some [4 << 10]byte
+		var buf [4 << 10]byte
 		for range 64 {
-			if n, _, err := unix.Recvfrom(fd, some[:], unix.MSG_DONTWAIT); n <= 0 || err != nil {
+			n, _, failed := unix.Recvfrom(fd, buf[:], unix.MSG_DONTWAIT)
+			if failed != nil && failed != unix.EAGAIN && failed != unix.EINTR {
+				err = failed
+			}
+			if n <= 0 || failed != nil {
 				return
 			}
+			some = true
 		}
 	})
+	return some, err
 }
 
 // portTaken reports that a port cannot be opened because another program has it.

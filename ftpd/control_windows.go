@@ -15,7 +15,8 @@ func hungUp(net.Conn) bool { return false }
 
 func keepUrgentInline(net.Conn) {}
 
-func discardUnread(net.Conn) {}
+// discardUnread cannot tell.
+func discardUnread(net.Conn) (some bool, err error) { return true, nil }
 
 // portTaken reports that a port cannot be opened because another program, or the system, has it.
 func portTaken(err error) bool {

@@ -15,6 +15,7 @@ import (
 // A way is how the next data connection comes about; it serves one.
 type way interface {
 	open(ctx context.Context, patience time.Duration) (net.Conn, error)
+	ready() bool // open need not wait
 	close()
 }
 
@@ -135,6 +136,8 @@ type active struct {
 
 func (a *active) close() {}
 
+func (a *active) ready() bool { return false }
+
 func (a *active) open(ctx context.Context, patience time.Duration) (net.Conn, error) {
 	d := net.Dialer{Timeout: patience, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(a.from, 0))}
 	nc, err := d.DialContext(ctx, "tcp", a.to.String())
@@ -199,8 +202,13 @@ func socket(d dataConn) *net.TCPConn {
 // unread, the close would become a reset, which takes from the client what it has not read yet.
 func finish(d dataConn, linger time.Duration) error {
 	defer d.Close()
-	err := d.CloseWrite()
 	tcp := socket(d)
+	if d == dataConn(tcp) && linger == 0 {
+		if some, err := discardUnread(tcp); !some { // to close is enough
+			return err
+		}
+	}
+	err := d.CloseWrite()
 	if err == nil && linger > 0 {
 		tcp.SetReadDeadline(time.Now().Add(linger))
 		io.Copy(io.Discard, io.LimitReader(tcp, 64<<10))

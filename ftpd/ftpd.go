@@ -32,6 +32,7 @@ type Config struct {
 type limits struct {
 	idle      time.Duration // between commands
 	doze      time.Duration // a session that hears nothing for so long waits with as little as it can
+	beat      time.Duration // a command that goes on for so long is listened to
 	login     time.Duration // from the connection to the log-in
 	connect   time.Duration // for a data connection to come about
 	handshake time.Duration
@@ -83,7 +84,8 @@ func New(c Config) *Server {
 		cfg: c,
 		log: c.Log,
 		limits: limits{
-			idle: 5 * time.Minute, doze: 2 * time.Second, login: 2 * time.Minute, connect: 10 * time.Second,
+			idle: 5 * time.Minute, doze: 2 * time.Second, beat: 20 * time.Millisecond, login: 2 * time.Minute,
+			connect:   10 * time.Second,
 			handshake: 10 * time.Second, known: time.Second, write: 30 * time.Second, linger: time.Second,
 			taken: 100 * time.Millisecond,
 			below: 100_000,

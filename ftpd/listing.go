@@ -158,7 +158,7 @@ func (c *conn) sendEntries(list iter.Seq2[files.Info, error], line func(dst []by
 	if ok && err != nil {
 		return err
 	}
-	out, err := c.outlet(c.say("The list comes"), 0)
+	out, err := c.outlet(c.say("The list comes"), -1, 0)
 	if err != nil {
 		return err
 	}

@@ -307,6 +307,8 @@ func (l *lease) open(ctx context.Context, patience time.Duration) (net.Conn, err
 	}
 }
 
+func (l *lease) ready() bool { return len(l.came) > 0 }
+
 // close gives the port back.
 func (l *lease) close() {
 	l.port.mu.Lock()

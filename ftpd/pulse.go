@@ -11,18 +11,16 @@ type pulse struct {
 	mu    sync.Mutex
 	busy  map[*conn]bool // by the commands under way: whether they were there at the last beat
 	timer *time.Timer
+	every time.Duration
 	beats bool // the timer runs
 	still bool // nothing began since the last beat
 }
-
-// beat is how long a command may go on before somebody listens.
-const beat = 20 * time.Millisecond
 
 func (p *pulse) begin(c *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.busy == nil {
-		p.busy = map[*conn]bool{}
+		p.busy, p.every = map[*conn]bool{}, c.srv.limits.beat
 	}
 	p.busy[c], p.still = false, false
 	if !p.beats {
@@ -54,8 +52,8 @@ func (p *pulse) beat() {
 
 func (p *pulse) next() {
 	if p.timer == nil {
-		p.timer = time.AfterFunc(beat, p.beat)
+		p.timer = time.AfterFunc(p.every, p.beat)
 	} else {
-		p.timer.Reset(beat)
+		p.timer.Reset(p.every)
 	}
 }

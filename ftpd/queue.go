@@ -54,6 +54,7 @@ func (c *conn) move(run func()) {
 
 // still ends the ear and the context of the command that moved.
 func (c *conn) still() {
+	c.gather(false)
 	c.srv.pulse.end(c)
 	c.hold.Lock()
 	c.busy = false
@@ -125,6 +126,15 @@ func (c *conn) abort(why error) {
 	}
 }
 
+// holdBack keeps the replies of a command that moves until it ends, or until somebody listens.
+func (c *conn) holdBack() {
+	c.hold.Lock()
+	defer c.hold.Unlock()
+	if c.ear == nil {
+		c.gather(true)
+	}
+}
+
 // overhear makes sure that there is an ear, if a command moves and more may be read. It returns the ear.
 func (c *conn) overhear() <-chan struct{} {
 	c.hold.Lock()
@@ -139,17 +149,20 @@ func (c *conn) overhearLocked() {
 	}
 	c.ear = make(chan struct{})
 	c.tcp.SetReadDeadline(time.Time{})
-	go c.hear(c.ear)
+	go c.hear(c.ear, c.inOrder)
 }
 
 // hear is the ear.
-func (c *conn) hear(ear chan struct{}) {
+func (c *conn) hear(ear chan struct{}, inOrder bool) {
 	defer close(ear)
 	defer func() {
 		c.hold.Lock()
 		c.ear = nil
 		c.hold.Unlock()
 	}()
+	if !inOrder {
+		c.gather(false)
+	}
 	for {
 		l, err := c.readLine()
 		if errors.Is(err, os.ErrDeadlineExceeded) { // nothing moves any more, or all ends

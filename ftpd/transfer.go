@@ -90,7 +90,7 @@ func (c *conn) retr(arg string) error {
 	if !c.ascii { // clients take the number for a promise
 		opening = c.say("Sending %s (%d bytes)", p, n)
 	}
-	out, err := c.outlet(opening, linger)
+	out, err := c.outlet(opening, n, linger)
 	if err != nil {
 		return err
 	}
@@ -127,15 +127,22 @@ type outlet struct {
 	close  func()       // when nothing is known of how it ended
 }
 
-// outlet answers that the transfer begins, and returns where its bytes go. In stream mode the end waits up to linger for
-// the client's.
-func (c *conn) outlet(opening string, linger time.Duration) (outlet, error) {
+// atOnce is what the kernel takes of a download without waiting for the client.
+const atOnce = 16 << 10
+
+// outlet answers that the transfer of size bytes, -1 if that is not known, begins, and returns where its bytes go. In
+// stream mode the end waits up to linger for the client's. What is sent at once is answered with one write: a client
+// that is woken finds its file, the end of it and both replies.
+func (c *conn) outlet(opening string, size int64, linger time.Duration) (outlet, error) {
 	if c.blocks {
 		l, err := c.openLink(opening)
 		if err != nil {
 			return outlet{}, err
 		}
 		return outlet{l, l.end, l.giveUp, func() {}}, nil
+	}
+	if size >= 0 && size <= atOnce && linger == 0 && !c.private && c.way != nil && c.way.ready() {
+		c.holdBack()
 	}
 	c.lines(150, opening)
 	d, err := c.openData()
