@@ -4,10 +4,15 @@ import (
 	"context"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
+
+	"golang.org/x/crypto/ssh"
 
 	"sampan/admin"
 	"sampan/fault"
+	"sampan/sftpd"
 	"sampan/words"
 )
 
@@ -76,4 +81,62 @@ func userKeyRemove(e *env) command {
 		k, err := c.RemoveKey(ctx, args[0], args[1])
 		return e.done(k, words.M("the key %s of %s is removed", k.Fingerprint, args[0])), err
 	})
+}
+
+// sshDir is where the host keys are kept, below DATA.
+const sshDir = "ssh"
+
+// loadKeys reads or makes the host keys, if they are needed, and reads the authorities.
+func (srv *server) loadKeys() (err error) {
+	if srv.settings.SFTP == off {
+		return nil
+	}
+	if srv.hostKeys, err = sftpd.HostKeys(filepath.Join(srv.dir, sshDir)); err != nil {
+		return err
+	}
+	return srv.authorities.load(string(srv.settings.SSHUserCA))
+}
+
+// fingerprints are what clients show of the host keys.
+func (srv *server) fingerprints() []string {
+	list := make([]string, len(srv.hostKeys))
+	for i, k := range srv.hostKeys {
+		list[i] = k.PublicKey().Type() + " " + ssh.FingerprintSHA256(k.PublicKey())
+	}
+	return list
+}
+
+// authorities are the public keys of --ssh-user-ca, which a HUP reads again.
+type authorities struct {
+	list atomic.Pointer[[]ssh.PublicKey]
+}
+
+func (a *authorities) keys() []ssh.PublicKey {
+	if list := a.list.Load(); list != nil {
+		return *list
+	}
+	return nil
+}
+
+// load reads public keys, one a line as in authorized_keys; no file is none.
+func (a *authorities) load(name string) error {
+	var list []ssh.PublicKey
+	if name != "" {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			return fault.Wrap(fault.Local, err, "the file %s of --ssh-user-ca cannot be read", name)
+		}
+		for n, line := range strings.Split(string(text), "\n") {
+			if line = strings.TrimSpace(line); line == "" || line[0] == '#' {
+				continue
+			}
+			k, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+			if err != nil {
+				return fault.Wrap(fault.Syntax, err, "line %d of %s is no public key", n+1, name)
+			}
+			list = append(list, k)
+		}
+	}
+	a.list.Store(&list)
+	return nil
 }

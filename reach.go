@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // reachable writes a listener's address so that a program on this machine can dial it: a wildcard as loopback.
@@ -41,7 +42,7 @@ func hasAddress(ip netip.Addr) bool {
 
 // urls are the listeners as people write them, with an address that is reached from outside, if there is one.
 func (srv *server) urls() (list []string) {
-	for _, scheme := range []string{"ftp", "ftps"} {
+	for _, scheme := range []string{"ftp", "ftps", "sftp"} {
 		at, found := srv.addresses[scheme]
 		if !found {
 			continue
@@ -52,7 +53,7 @@ func (srv *server) urls() (list []string) {
 		} else if srv.wildcard(scheme) {
 			host = lanAddress(host)
 		}
-		if port == map[string]string{"ftp": "21", "ftps": "990"}[scheme] {
+		if port == map[string]string{"ftp": "21", "ftps": "990", "sftp": "22"}[scheme] {
 			host = bracket(host)
 		} else {
 			host = net.JoinHostPort(host, port)
@@ -63,9 +64,13 @@ func (srv *server) urls() (list []string) {
 }
 
 // joinCommand is what the second person types, with the pin of the generated certificate or the operator's. That of an
-// authority needs none.
+// authority needs none. Where there is only SFTP it is OpenSSH's.
 func (srv *server) joinCommand() string {
-	join := "sampan join " + srv.urls()[0]
+	first := srv.urls()[0]
+	if at, ok := strings.CutPrefix(first, "sftp://"); ok {
+		return "ssh ssh://register@" + at
+	}
+	join := "sampan join " + first
 	if d := srv.settings.ACMEDomain; d != "" && string(d) == string(srv.settings.PublicAddress) {
 		return join
 	}
@@ -81,7 +86,7 @@ func bracket(host string) string {
 
 // wildcard reports whether the listener of a scheme takes all addresses.
 func (srv *server) wildcard(scheme string) bool {
-	at := map[string]address{"ftp": srv.settings.FTP, "ftps": srv.settings.FTPS}[scheme]
+	at := map[string]address{"ftp": srv.settings.FTP, "ftps": srv.settings.FTPS, "sftp": srv.settings.SFTP}[scheme]
 	host, _, _ := net.SplitHostPort(string(at))
 	ip, err := netip.ParseAddr(host)
 	return host == "" || err == nil && ip.IsUnspecified()

@@ -13,12 +13,14 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/crypto/ssh"
 	"golang.org/x/term"
 
 	"sampan/admin"
 	"sampan/console"
 	"sampan/fault"
 	"sampan/ftpd"
+	"sampan/sftpd"
 	"sampan/words"
 )
 
@@ -74,7 +76,7 @@ func serve(ctx context.Context, e *env, src sources) error {
 		e.say(words.M("The first operator is %q with the password %s\nKeep it: it is shown this once. `sampan user passwd %[1]s` sets another.", operatorName, srv.password))
 	}
 	if screen == nil {
-		log.Info("serving", "version", versionLine(), "data", srv.dir, "addresses", srv.addresses, "pin", srv.certs.pin(), "join", srv.joinCommand())
+		log.Info("serving", "version", versionLine(), "data", srv.dir, "addresses", srv.addresses, "pin", srv.certs.pin(), "host_keys", srv.fingerprints(), "join", srv.joinCommand())
 	}
 	left, clear := srv.show(ctx, screen)
 	defer clear()
@@ -142,18 +144,21 @@ func (srv *server) show(ctx context.Context, screen *console.Screen) (left <-cha
 // server is a running server.
 type server struct {
 	*data
-	settings  settings
-	log       *slog.Logger
-	level     *slog.LevelVar // of log
-	certs     certificates
-	doors     []door
-	socket    net.Listener // of operators
-	ftp       *ftpd.Server
-	addresses map[string]string // by protocol: where each listener is
-	password  string            // of the first operator, when it was made just now and has to be shown
-	failed    chan error        // a listener that died
-	operators *operators
-	undo      []func() // what stop does, last first
+	settings    settings
+	log         *slog.Logger
+	level       *slog.LevelVar // of log
+	certs       certificates
+	doors       []door
+	socket      net.Listener // of operators
+	ftp         *ftpd.Server
+	sftp        *sftpd.Server
+	hostKeys    []ssh.Signer // of SFTP, none where it is off
+	authorities authorities
+	addresses   map[string]string // by protocol: where each listener is
+	password    string            // of the first operator, when it was made just now and has to be shown
+	failed      chan error        // a listener that died
+	operators   *operators
+	undo        []func() // what stop does, last first
 }
 
 // start makes DATA if it is missing, takes its lock and listens. What it began is undone if it fails.
@@ -183,6 +188,9 @@ func start(ctx context.Context, s settings, log *slog.Logger, e *env) (*server, 
 // begin listens before it makes the operator, for a password that a failed start has swallowed would be lost.
 func (srv *server) begin(ctx context.Context, e *env) (err error) {
 	if err := srv.certs.load(srv.dir, srv.settings, srv.log); err != nil {
+		return err
+	}
+	if err := srv.loadKeys(); err != nil {
 		return err
 	}
 	if err := srv.listen(e.getenv("XDG_RUNTIME_DIR")); err != nil {
@@ -228,7 +236,7 @@ func (srv *server) listen(runtimeDir string) error {
 		name     string
 		at       address
 		implicit bool
-	}{{"ftp", srv.settings.FTP, false}, {"ftps", srv.settings.FTPS, true}} {
+	}{{"ftp", srv.settings.FTP, false}, {"ftps", srv.settings.FTPS, true}, {"sftp", srv.settings.SFTP, false}} {
 		if d.at == off {
 			continue
 		}
@@ -266,9 +274,14 @@ func (srv *server) accept() {
 		PublicAddress: string(srv.settings.PublicAddress), PlainLogins: srv.settings.PlainLogins.is,
 		TLSData: srv.settings.TLSData.is,
 	})
+	srv.sftp = sftpd.New(sftpd.Config{Hub: srv.hub, HostKeys: srv.hostKeys, UserCA: srv.authorities.keys, Log: srv.log})
 	for _, d := range srv.doors {
 		go func() {
-			if err := srv.ftp.Serve(d.Listener, d.implicit); err != nil {
+			serve := func() error { return srv.ftp.Serve(d.Listener, d.implicit) }
+			if d.name == "sftp" {
+				serve = func() error { return srv.sftp.Serve(d.Listener) }
+			}
+			if err := serve(); err != nil {
 				srv.failed <- fault.Wrap(fault.Unreachable, err, "the listener for %s failed", d.name)
 			}
 		}()
@@ -294,6 +307,9 @@ func (srv *server) reload(src sources) {
 	s, err := src.resolve()
 	if err == nil {
 		err = srv.certs.load(srv.dir, s, srv.log)
+	}
+	if err == nil {
+		err = srv.authorities.load(string(s.SSHUserCA))
 	}
 	if err != nil {
 		srv.log.Error("settings not reloaded; the old ones stay", "err", err)
@@ -335,6 +351,7 @@ func (srv *server) stop(ctx context.Context) error {
 	os.Remove(filepath.Join(srv.dir, addressesFile))
 	var ends sync.WaitGroup
 	ends.Go(func() { srv.ftp.Shutdown(ctx) })
+	ends.Go(func() { srv.sftp.Shutdown(ctx) })
 	ends.Go(func() { srv.hub.Drain(ctx) })
 	ends.Wait()
 	srv.undoAll()

@@ -29,6 +29,7 @@ type settings struct {
 	FTP           address   `toml:"ftp"`
 	FTPS          address   `toml:"ftps"`
 	SFTP          address   `toml:"sftp"`
+	SSHUserCA     text      `toml:"ssh-user-ca"`
 	HTTPS         address   `toml:"https"`
 	PassivePorts  portRange `toml:"passive-ports"`
 	PublicAddress host      `toml:"public-address"`
@@ -97,7 +98,11 @@ func settingRows() []setting {
 		},
 		{
 			"sftp", "ADDR", func(s *settings) field { return &s.SFTP }, false,
-			words.M("not built yet (off)"),
+			words.M("listen for SFTP, as on port 22; port 0 takes a free one (off)"),
+		},
+		{
+			"ssh-user-ca", "FILE", func(s *settings) field { return &s.SSHUserCA }, true,
+			words.M("public keys of authorities whose certificates let accounts in over SFTP"),
 		},
 		{
 			"https", "ADDR", func(s *settings) field { return &s.HTTPS }, false,
@@ -264,12 +269,10 @@ func (s *settings) check() error {
 	switch {
 	case s.Data == "":
 		return fault.New(fault.Syntax, "--data needs a directory")
-	case s.SFTP != off:
-		return fault.New(fault.Unsupported, "%s is not built yet: leave --%s out, or say --%s off", "SFTP", "sftp", "sftp")
 	case s.HTTPS != off:
 		return fault.New(fault.Unsupported, "%s is not built yet: leave --%s out, or say --%s off", "HTTPS", "https", "https")
-	case s.FTP == off && s.FTPS == off:
-		return fault.New(fault.Syntax, "there is nothing to serve: --ftp and --ftps are both off")
+	case s.FTP == off && s.FTPS == off && s.SFTP == off:
+		return fault.New(fault.Syntax, "there is nothing to serve: --ftp, --ftps and --sftp are all off")
 	case (s.TLSCert == "") != (s.TLSKey == ""):
 		return fault.New(fault.Syntax, "--tls-cert and --tls-key go together: give both or neither")
 	}

@@ -43,11 +43,12 @@ func TestSettingsOrder(t *testing.T) {
 		"default-quota": {"1G", "2G"}, "max-sessions": {"7", "8"}, "max-sessions-per-address": {"5", "6"},
 		"part-age": {"1h", "2d"}, "record-age": {"30d", "365d"}, "max-records": {"10", "20"},
 		"log-level": {"warn", "debug"},
+		"sftp":      {":2022", "127.0.0.1:0"}, "ssh-user-ca": {"a.pub", "b.pub"},
 	}
 	for _, row := range settingRows() {
 		v, ok := values[row.key]
 		if !ok {
-			if row.key != "sftp" && row.key != "https" {
+			if row.key != "https" {
 				t.Errorf("no test for %s", row.key)
 			}
 			continue
@@ -119,7 +120,6 @@ func TestSettingsRefused(t *testing.T) {
 		{file: "max-sessions = -4\n", kind: fault.Syntax, says: `sampan.toml: max-sessions: "-4" is no number from 1`},
 		{file: "ftp = nonsense\n", kind: fault.Syntax, says: "sampan.toml:1:7: "},
 		{file: "\n\n= 4", kind: fault.Syntax, says: "sampan.toml:3:1: "},
-		{flags: map[string]string{"sftp": ":2022"}, kind: fault.Unsupported, says: "SFTP is not built yet"},
 		{flags: map[string]string{"https": ":8443"}, kind: fault.Unsupported, says: "HTTPS is not built yet"},
 		{flags: map[string]string{"ftp": "off"}, kind: fault.Syntax, says: "nothing to serve"},
 		{flags: map[string]string{"ftp": "2121"}, kind: fault.Syntax, says: "--ftp: \"2121\" is no address"},

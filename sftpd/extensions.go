@@ -1,0 +1,263 @@
+package sftpd
+
+import (
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"crypto/sha512"
+	"hash"
+	"hash/crc32"
+	"io"
+	"math"
+	"slices"
+	"strings"
+
+	"sampan/fault"
+	"sampan/files"
+	"sampan/session"
+	"sampan/sftp"
+)
+
+// limits is limits@openssh.com.
+func (a *ask) limits() (*sftp.Packet, error) {
+	return sftp.ExtendedPacket(a.ID, sftp.Limits{
+		Packet: sftp.MaxPacket, Read: sftp.MaxData, Write: sftp.MaxData, Handles: uint64(a.sub.srv.limits.handles),
+	}), nil
+}
+
+// expandPath is expand-path@openssh.com: "~" and "~name" are the home of the account; nobody sees another's.
+func (a *ask) expandPath() (*sftp.Packet, error) {
+	name := a.Path
+	if rest, ok := strings.CutPrefix(name, "~"); ok {
+		user, below, _ := strings.Cut(rest, "/")
+		if user != "" && !strings.EqualFold(user, a.sub.acct.Name) {
+			return nil, fault.New(fault.NotExist, "%s: no such file or directory", a.Path)
+		}
+		name = "/" + below
+	}
+	p, err := files.Parse(files.Root, name)
+	if err != nil {
+		return nil, err
+	}
+	return a.oneName(p)
+}
+
+// home is home-directory.
+func (a *ask) home() (*sftp.Packet, error) {
+	if a.Path != "" && !strings.EqualFold(a.Path, a.sub.acct.Name) {
+		return nil, fault.New(fault.NotExist, "there is no account named %q", a.Path)
+	}
+	return a.oneName(files.Root)
+}
+
+// owners is users-groups-by-id@openssh.com: there is one owner of everything.
+func (a *ask) owners() (*sftp.Packet, error) {
+	names := func(ids []uint32) []string {
+		list := make([]string, len(ids))
+		for i, id := range ids {
+			if id == ownerID {
+				list[i] = a.sub.acct.Name
+			}
+		}
+		return list
+	}
+	return sftp.ExtendedPacket(a.ID, sftp.Owners{Users: names(a.UIDs), Groups: names(a.GIDs)}), nil
+}
+
+// vendor hears of the client's program, and tells nothing more than VERSION did.
+func (a *ask) vendor() (*sftp.Packet, error) { return nil, nil }
+
+// totals returns how large the home is and what is free of it, for the account: the quota, or else the disk.
+func (a *ask) totals() (total, free uint64, err error) {
+	sp, err := a.sub.sess.Space()
+	if err != nil {
+		return 0, 0, err
+	}
+	left := int64(math.MaxInt64) - sp.Used
+	if sp.Free >= 0 {
+		left = sp.Free
+	}
+	if sp.Quota >= 0 {
+		left = min(left, max(sp.Quota-sp.Used, 0))
+	}
+	size := sp.Used + left
+	if sp.Quota >= 0 {
+		size = max(sp.Quota, sp.Used)
+	}
+	return uint64(size), uint64(left), nil
+}
+
+// statvfs is statvfs@openssh.com and fstatvfs@openssh.com.
+func (a *ask) statvfs() (*sftp.Packet, error) {
+	total, free, err := a.totals()
+	if err != nil {
+		return nil, err
+	}
+	const block, many, noSetuid = 4096, 1 << 30, 2
+	return sftp.ExtendedPacket(a.ID, sftp.StatVFS{
+		BlockSize: block, FragmentSize: block, Blocks: total / block, Free: free / block, Available: free / block,
+		Files: many, FreeFiles: many, Usable: many, Flags: noSetuid, LongestName: 255,
+	}), nil
+}
+
+// space is space-available.
+func (a *ask) space() (*sftp.Packet, error) {
+	total, free, err := a.totals()
+	if err != nil {
+		return nil, err
+	}
+	return sftp.ExtendedPacket(a.ID, sftp.Space{Device: total, DeviceFree: free, User: total, UserFree: free}), nil
+}
+
+// part is part@sampan: what is parked under a name.
+func (a *ask) part() (*sftp.Packet, error) {
+	i, err := a.sub.sess.Part(a.sub.sess.Context(), a.path)
+	if err != nil {
+		return nil, err
+	}
+	return sftp.ExtendedPacket(a.ID, sftp.Part{Size: uint64(i.Size), Time: uint64(max(i.Time.Unix(), 0)), Sum: i.Sum}), nil
+}
+
+// dropPart is drop-part@sampan.
+func (a *ask) dropPart() (*sftp.Packet, error) { return nil, a.sub.sess.DropPart(a.path) }
+
+// An algorithm has a name in check-file, and one by which the store knows it.
+type algorithm struct {
+	name, iana string
+	make       func() hash.Hash
+}
+
+// hashes are the algorithms of check-file.
+var hashes = []algorithm{
+	{"sha256", "SHA-256", sha256.New},
+	{"sha512", "SHA-512", sha512.New},
+	{"sha1", "SHA-1", sha1.New},
+	{"md5", "MD5", md5.New},
+	{"crc32", "CRC32", func() hash.Hash { return crc32.NewIEEE() }},
+}
+
+func hashList() string {
+	var list []string
+	for _, h := range hashes {
+		list = append(list, h.name)
+	}
+	return strings.Join(list, ",")
+}
+
+const (
+	leastBlock = 256     // of the hashes of blocks
+	mostHashes = 1 << 10 // in one reply
+)
+
+// checkName is check-file-name (draft-ietf-secsh-filexfer-extensions-00 section 3). The hash of a whole file that did not
+// change is known.
+func (a *ask) checkName() (*sftp.Packet, error) {
+	if a.Block == 0 {
+		return a.whole(a.path)
+	}
+	t, err := a.sub.sess.Get(a.path, 0, -1)
+	if err != nil {
+		return nil, err
+	}
+	defer t.Close()
+	p, err := a.blocks(t)
+	t.Whole()
+	return p, err
+}
+
+// checkHandle is check-file-handle, and check-file.
+func (a *ask) checkHandle() (*sftp.Packet, error) {
+	if a.h.file == nil || !a.h.reads {
+		return nil, fault.New(fault.Denied, "the handle is not open for reading")
+	}
+	if a.Block == 0 && !a.h.draft {
+		if now, err := a.sub.sess.Stat(a.h.path); err == nil && now.Tag != "" && now.Tag == a.h.file.Now().Tag {
+			return a.whole(a.h.path)
+		}
+	}
+	return a.blocks(a.h.file)
+}
+
+// whole answers one hash, which the store makes or knows.
+func (a *ask) whole(p files.Path) (*sftp.Packet, error) {
+	i, off, n, err := a.span()
+	if err != nil {
+		return nil, err
+	}
+	sum, err := a.sub.sess.Sum(a.sub.sess.Context(), p, hashes[i].iana, off, n)
+	if err != nil {
+		return nil, err
+	}
+	return a.sums(i, sum), nil
+}
+
+func (a *ask) sums(i int, all []byte) *sftp.Packet {
+	return sftp.ExtendedPacket(a.ID, sftp.Sums{Algorithm: hashes[i].name, Hashes: all, Echo: a.Extension == sftp.ExtCheckFile})
+}
+
+// span returns which hash is wanted, and of what; n is -1 to the end.
+func (a *ask) span() (i int, off, n int64, err error) {
+	i = -1
+	for _, name := range strings.Split(a.Algorithms, ",") {
+		if i < 0 {
+			i = slices.IndexFunc(hashes, func(h algorithm) bool { return strings.EqualFold(h.name, strings.TrimSpace(name)) })
+		}
+	}
+	if i < 0 {
+		return 0, 0, 0, fault.New(fault.BadName, "these are the hashes that there are here: %s", hashList())
+	}
+	if off, err = offset(a.Offset); err != nil {
+		return 0, 0, 0, err
+	}
+	if n = -1; a.Size > 0 {
+		n, err = offset(a.Size)
+	}
+	return i, off, n, err
+}
+
+// blocks answers the hash of each block, or of all where there are none.
+func (a *ask) blocks(t *session.Transfer) (*sftp.Packet, error) {
+	i, off, n, err := a.span()
+	if err != nil {
+		return nil, err
+	}
+	if a.Block != 0 && a.Block < leastBlock {
+		return nil, fault.New(fault.BadOffset, "a block has at least %d bytes", leastBlock)
+	}
+	if n < 0 {
+		n = math.MaxInt64 - off
+	}
+	var all []byte
+	h := hashes[i].make()
+	buf := make([]byte, 64<<10)
+	inBlock := int64(0)
+	for n > 0 {
+		if err := a.sub.sess.Context().Err(); err != nil {
+			return nil, err
+		}
+		want := min(n, int64(len(buf)))
+		if a.Block != 0 {
+			want = min(want, int64(a.Block)-inBlock)
+		}
+		m, err := t.ReadAt(buf[:want], off)
+		h.Write(buf[:m])
+		off, n, inBlock = off+int64(m), n-int64(m), inBlock+int64(m)
+		if a.Block != 0 && inBlock == int64(a.Block) {
+			all, inBlock = h.Sum(all), 0
+			h.Reset()
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(all) > mostHashes*h.Size() {
+			return nil, fault.New(fault.TooMany, "too many blocks; ask for larger ones, or for fewer")
+		}
+	}
+	if inBlock > 0 || a.Block == 0 {
+		all = h.Sum(all)
+	}
+	return a.sums(i, all), nil
+}

@@ -1,0 +1,227 @@
+package sftpd
+
+import (
+	"strings"
+	"testing"
+
+	"sampan/account"
+	"sampan/sftp"
+)
+
+func TestUploadAndDownload(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.add("alice", account.Unlimited)
+	p := h.sftp("alice")
+	content := strings.Repeat("0123456789abcdef", 20_000)
+	p.store("/a b", content)
+	h.holds("alice", "a b", content)
+	if got := p.fetch("a b"); got != content {
+		t.Errorf("%d bytes came back", len(got))
+	}
+	big := p.open("a b", get)
+	if got := p.read(big, 5, 1<<31); got != content[5:5+sftp.MaxData] {
+		t.Errorf("a huge READ has %d bytes", len(got))
+	}
+	p.want(sftp.EOF, sftp.Request{Type: sftp.TypeRead, Handle: big, Offset: uint64(len(content)), Size: 1})
+	p.want(sftp.EOF, sftp.Request{Type: sftp.TypeRead, Handle: big, Offset: sftp.Unknown, Size: 1})
+	p.want(sftp.PermissionDenied, sftp.Request{Type: sftp.TypeWrite, Handle: big, Data: []byte("x")})
+	p.close(big)
+	p.want(sftp.Failure, sftp.Request{Type: sftp.TypeRead, Handle: big, Size: 1})
+	empty := p.open("/empty", put)
+	p.close(empty)
+	h.holds("alice", "empty", "")
+}
+
+// TestOwnDraftIsSeen: sshfs looks at a file right after it opened it, git's locks hold their names, and what comes right
+// behind CLOSE finds the file.
+func TestOwnDraftIsSeen(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.add("alice", account.Unlimited)
+	p, other := h.sftp("alice"), h.sftp("alice")
+	lock := p.open("/lock", sftp.OpenWrite|sftp.OpenCreate|sftp.OpenExclusive)
+	p.must(sftp.TypeAttrs, sftp.Request{Type: sftp.TypeLstat, Path: "/lock"})
+	p.want(sftp.Failure, sftp.Request{Type: sftp.TypeOpen, Path: "/lock", Flags: sftp.OpenWrite | sftp.OpenCreate | sftp.OpenExclusive})
+	p.write(lock, 0, "content")
+	if a := p.must(sftp.TypeAttrs, sftp.Request{Type: sftp.TypeFstat, Handle: lock}).Attrs; a.Size != 7 {
+		t.Errorf("%+v", a)
+	}
+	other.want(sftp.NoSuchFile, sftp.Request{Type: sftp.TypeStat, Path: "/lock"})
+	// All in one go.
+	ids := []uint32{
+		p.send(sftp.Request{Type: sftp.TypeClose, Handle: lock}),
+		p.send(sftp.Request{Type: sftp.TypeRename, Path: "/lock", To: "/file"}),
+		p.send(sftp.Request{Type: sftp.TypeMkdir, Path: "/d"}),
+		p.send(sftp.Request{Type: sftp.TypeRename, Path: "/file", To: "/d/file"}),
+		p.send(sftp.Request{Type: sftp.TypeStat, Path: "/d/file"}),
+	}
+	for i, id := range ids {
+		if r := p.wait(id); r.Code != sftp.OK || i == len(ids)-1 && r.Attrs.Size != 7 {
+			t.Errorf("request %d: %+v", i, r)
+		}
+	}
+	h.holds("alice", "d/file", "content")
+	h.missing("alice", "file")
+}
+
+func TestRenameNeverOverwrites(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.add("alice", account.Unlimited)
+	h.put("alice", "a", "a")
+	h.put("alice", "b", "b")
+	p := h.sftp("alice")
+	p.want(sftp.Failure, sftp.Request{Type: sftp.TypeRename, Path: "/a", To: "/b"})
+	h.holds("alice", "b", "b")
+	p.want(sftp.OK, sftp.Request{Extension: sftp.ExtPosixRename, Path: "/a", To: "/b"})
+	h.holds("alice", "b", "a")
+}
+
+// TestRefusedUploadIsNotPublished: the old file stays, also where the client closes what it could not write.
+func TestRefusedUploadIsNotPublished(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.add("alice", 1000)
+	p := h.sftp("alice")
+	p.store("/a", "the old one")
+	f := p.open("/a", put)
+	p.write(f, 0, strings.Repeat("x", 500))
+	p.want(sftp.Failure, sftp.Request{Type: sftp.TypeWrite, Handle: f, Offset: 500, Data: make([]byte, 600)})
+	p.want(sftp.Failure, sftp.Request{Type: sftp.TypeClose, Handle: f})
+	h.holds("alice", "a", "the old one")
+	p.want(sftp.Failure, sftp.Request{Type: sftp.TypeSetstat, Path: "/a", Attrs: sftp.Attrs{Has: sftp.HasSize, Size: 1 << 40}})
+	h.holds("alice", "a", "the old one")
+}
+
+// TestCutUploadIsParked: a session that dies publishes nothing, and another one goes on.
+func TestCutUploadIsParked(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.add("alice", account.Unlimited)
+	p := h.sftp("alice")
+	p.store("/a", "the old one")
+	f := p.open("/a", put)
+	p.write(f, 0, "first, ")
+	p.write(f, 20, "behind a gap")
+	p.ssh.Close()
+	p = h.sftp("alice")
+	eventually(t, "the part is there", func() bool {
+		r := p.ask(sftp.Request{Extension: sftp.ExtPart, Path: "/a"})
+		var part sftp.Part
+		return r.Type == sftp.TypeExtendedReply && part.Parse(r.Payload) == nil && part.Size == 7 && len(part.Sum) == 32
+	})
+	h.holds("alice", "a", "the old one")
+	p.want(sftp.Failure, sftp.Request{Type: sftp.TypeOpen, Path: "/a", Flags: sftp.OpenWrite}) // which of the two is meant?
+	f = p.must(sftp.TypeHandle, sftp.Request{Extension: sftp.ExtResume, Path: "/a", Offset: 7, Size: sftp.Unknown}).Handle
+	p.write(f, 7, "second")
+	p.close(f)
+	h.holds("alice", "a", "first, second")
+	f = p.open("/a", put)
+	p.write(f, 0, "given up")
+	p.want(sftp.OK, sftp.Request{Extension: sftp.ExtAbandon, Handle: f})
+	h.holds("alice", "a", "first, second")
+	p.must(sftp.TypeExtendedReply, sftp.Request{Extension: sftp.ExtPart, Path: "/a"})
+	p.want(sftp.OK, sftp.Request{Extension: sftp.ExtDropPart, Path: "/a"})
+	p.want(sftp.NoSuchFile, sftp.Request{Extension: sftp.ExtPart, Path: "/a"})
+}
+
+// TestManyInFlight: 200 requests are on their way at once, in every order of replies.
+func TestManyInFlight(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.add("alice", account.Unlimited)
+	p := h.sftp("alice")
+	var opens, writes, closes []uint32
+	for i := range 200 {
+		opens = append(opens, p.send(sftp.Request{Type: sftp.TypeOpen, Path: "/" + strings.Repeat("n", i+1), Flags: put}))
+	}
+	for i, id := range opens {
+		f := p.wait(id).Handle
+		writes = append(writes, p.send(sftp.Request{Type: sftp.TypeWrite, Handle: f, Data: []byte(strings.Repeat("c", i))}))
+		closes = append(closes, p.send(sftp.Request{Type: sftp.TypeClose, Handle: f}))
+	}
+	for _, id := range append(writes, closes...) {
+		if r := p.wait(id); r.Type != sftp.TypeStatus || r.Code != sftp.OK {
+			t.Errorf("%+v", r)
+		}
+	}
+	for i := range 200 {
+		h.holds("alice", strings.Repeat("n", i+1), strings.Repeat("c", i))
+	}
+	list := p.must(sftp.TypeHandle, sftp.Request{Type: sftp.TypeOpendir, Path: "/"}).Handle
+	seen := 0
+	for {
+		r := p.ask(sftp.Request{Type: sftp.TypeReaddir, Handle: list})
+		if r.Type != sftp.TypeName {
+			if r.Code != sftp.EOF {
+				t.Errorf("%+v", r)
+			}
+			break
+		}
+		seen += len(r.Names)
+	}
+	if seen != 200 {
+		t.Errorf("%d entries", seen)
+	}
+	p.close(list)
+}
+
+func TestExtensions(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.add("alice", 1<<20)
+	p := h.sftp("alice")
+	for _, name := range []string{
+		sftp.ExtPosixRename, sftp.ExtFsync, sftp.ExtStatvfs, sftp.ExtLimits, sftp.ExtLsetstat, sftp.ExtCopyData, sftp.ExtExpandPath,
+		sftp.ExtHome, sftp.ExtUsersGroups, sftp.ExtCheckHandle, sftp.ExtCheckName, sftp.ExtSpace, sftp.ExtVendor,
+	} {
+		if _, ok := p.says[name]; !ok {
+			t.Errorf("%s is not told", name)
+		}
+	}
+	p.want(sftp.OpUnsupported, sftp.Request{Extension: "magic@example.com"})
+	p.want(sftp.OpUnsupported, sftp.Request{Type: 99})
+	p.want(sftp.OpUnsupported, sftp.Request{Type: sftp.TypeSymlink, Path: "/etc/passwd", To: "/a"})
+	p.want(sftp.OpUnsupported, sftp.Request{Extension: sftp.ExtHardlink, Path: "/a", To: "/b"})
+	p.store("/a", strings.Repeat("a", 1000))
+	sum := func(r sftp.Request) string {
+		t.Helper()
+		var s sftp.Sums
+		if err := s.Parse(p.must(sftp.TypeExtendedReply, r).Payload); err != nil || s.Algorithm != "sha256" {
+			t.Errorf("%+v, %v", s, err)
+		}
+		return string(s.Hashes)
+	}
+	whole := sum(sftp.Request{Extension: sftp.ExtCheckName, Path: "/a", Algorithms: "whirlpool,sha256,md5"})
+	f := p.open("/a", get)
+	if got := sum(sftp.Request{Extension: sftp.ExtCheckHandle, Handle: f, Algorithms: "sha256"}); got != whole || len(whole) != 32 {
+		t.Errorf("%x, %x", got, whole)
+	}
+	if got := sum(sftp.Request{Extension: sftp.ExtCheckHandle, Handle: f, Algorithms: "sha256", Block: 256}); len(got) != 4*32 {
+		t.Errorf("%d bytes of hashes", len(got))
+	}
+	p.want(sftp.Failure, sftp.Request{Extension: sftp.ExtCheckHandle, Handle: f, Algorithms: "sha256", Block: 255})
+	p.want(sftp.Failure, sftp.Request{Extension: sftp.ExtCheckHandle, Handle: f, Algorithms: "whirlpool"})
+	to := p.open("/b", put)
+	p.want(sftp.OK, sftp.Request{Extension: sftp.ExtCopyData, Handle: f, ToHandle: to})
+	p.want(sftp.OK, sftp.Request{Extension: sftp.ExtFsync, Handle: to})
+	p.want(sftp.PermissionDenied, sftp.Request{Extension: sftp.ExtCopyData, Handle: to, ToHandle: f})
+	both := p.open("/c", put|sftp.OpenRead)
+	p.want(sftp.Failure, sftp.Request{Extension: sftp.ExtCopyData, Handle: both, ToHandle: both, ToOffset: 5})
+	p.close(to)
+	h.holds("alice", "b", strings.Repeat("a", 1000))
+	var vfs sftp.StatVFS
+	if err := vfs.Parse(p.must(sftp.TypeExtendedReply, sftp.Request{Extension: sftp.ExtStatvfs, Path: "/"}).Payload); err != nil || vfs.Blocks*vfs.FragmentSize != 1<<20 || vfs.Available >= vfs.Blocks {
+		t.Errorf("%+v, %v", vfs, err)
+	}
+	for path, want := range map[string]string{"~": "/", "~/x/../y": "/y", "~alice/z": "/z", "../../..": "/"} {
+		if r := p.must(sftp.TypeName, sftp.Request{Extension: sftp.ExtExpandPath, Path: path}); r.Names[0].Name != want {
+			t.Errorf("%s: %+v", path, r.Names)
+		}
+	}
+	p.want(sftp.NoSuchFile, sftp.Request{Extension: sftp.ExtExpandPath, Path: "~bob"})
+	if r := p.must(sftp.TypeName, sftp.Request{Type: sftp.TypeRealpath, Path: "a/../../../b/."}); r.Names[0].Name != "/b" {
+		t.Errorf("%+v", r.Names)
+	}
+}

@@ -1,0 +1,229 @@
+// Package sftpd is the SSH server that serves SFTP, and nothing else: no shell, no commands, no forwarding. It finds the
+// row of each request in one table, and translates to session.Session.
+package sftpd
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/sys/cpu"
+
+	"sampan/fault"
+	"sampan/session"
+)
+
+// Config is what a Server needs.
+type Config struct {
+	Hub      *session.Hub
+	HostKeys []ssh.Signer           // see HostKeys
+	UserCA   func() []ssh.PublicKey // authorities whose certificates let the accounts in that they name; nil for none
+	Log      *slog.Logger
+}
+
+// limits bound what one peer can take, and for how long. They are fields so that tests need not wait.
+type limits struct {
+	grace    time.Duration // from the connection to the log-in
+	startups int           // connections of one address that are not logged in
+	pending  int           // and of all addresses
+	alone    time.Duration // without a channel
+	unread   time.Duration // for the peer to take what it asked for
+	linger   time.Duration // for the last replies to be taken
+	asking   time.Duration // for the dialogue of who asks for an account
+	here     time.Duration // how often a peer with open drafts is asked whether it is there
+	channels int           // of a connection
+	handles  int           // of a connection
+	apart    int           // requests of a channel that run beside the others
+}
+
+// Server serves any number of listeners.
+type Server struct {
+	cfg    Config
+	log    *slog.Logger
+	limits limits
+	rows   map[key]*row
+	ssh    ssh.ServerConfig
+	gate   gate
+
+	ctx  context.Context // ends with the server
+	stop context.CancelFunc
+
+	mu        sync.Mutex
+	closing   bool
+	listeners map[net.Listener]struct{}
+	conns     sync.WaitGroup
+}
+
+// New returns a Server.
+func New(c Config) *Server {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{
+		cfg: c, log: c.Log,
+		limits: limits{
+			grace: 2 * time.Minute, startups: 32, pending: 200, alone: time.Minute, unread: 5 * time.Minute,
+			linger: time.Second, asking: 10 * time.Minute, here: 2 * time.Second, channels: 10, handles: 512, apart: 64,
+		},
+		rows: index(), ssh: algorithms(),
+		gate:      gate{per: map[netip.Prefix][]net.Conn{}},
+		listeners: map[net.Listener]struct{}{},
+	}
+	for _, k := range c.HostKeys {
+		s.ssh.AddHostKey(k)
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	return s
+}
+
+// algorithms are the modern ones of the library, the post-quantum hybrid first. The library adds strict key exchange for
+// clients that know it. Clients prefer chacha20-poly1305, which costs three times as much where the processor knows AES:
+// there it is not offered.
+func algorithms() ssh.ServerConfig {
+	c := ssh.ServerConfig{
+		ServerVersion:           "SSH-2.0-Sampan",
+		MaxAuthTries:            6,
+		PublicKeyAuthAlgorithms: ssh.SupportedAlgorithms().PublicKeyAuths,
+		NoClientAuth:            true, // for who asks for an account; see none
+	}
+	c.KeyExchanges = []string{
+		ssh.KeyExchangeMLKEM768X25519, ssh.KeyExchangeCurve25519, ssh.KeyExchangeECDHP256, ssh.KeyExchangeECDHP384,
+		ssh.KeyExchangeECDHP521, ssh.KeyExchangeDH16SHA512, ssh.KeyExchangeDH14SHA256,
+	}
+	c.Ciphers = []string{ssh.CipherAES128GCM, ssh.CipherAES256GCM, ssh.CipherAES128CTR, ssh.CipherAES192CTR, ssh.CipherAES256CTR}
+	if !cpu.X86.HasAES && !cpu.ARM64.HasAES {
+		c.Ciphers = append([]string{ssh.CipherChaCha20Poly1305}, c.Ciphers...)
+	}
+	c.MACs = []string{ssh.HMACSHA256ETM, ssh.HMACSHA512ETM, ssh.HMACSHA256, ssh.HMACSHA512}
+	return c
+}
+
+// Serve accepts until l is closed, by Shutdown or past us.
+func (s *Server) Serve(l net.Listener) error {
+	if !s.track(l) {
+		l.Close()
+		return nil
+	}
+	defer s.untrack(l)
+	for wait := time.Duration(0); ; {
+		nc, err := l.Accept()
+		switch {
+		case err == nil:
+			wait = 0
+			if !s.admit(nc) {
+				nc.Close()
+			}
+		case s.isClosing(), errors.Is(err, net.ErrClosed):
+			return nil
+		default: // no descriptor left, or the connection was gone at once
+			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
+			s.log.Warn("a connection could not be accepted", "reason", err.Error())
+			select {
+			case <-time.After(wait):
+			case <-s.ctx.Done():
+				return nil
+			}
+		}
+	}
+}
+
+func (s *Server) track(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return false
+	}
+	s.listeners[l] = struct{}{}
+	return true
+}
+
+func (s *Server) untrack(l net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, l)
+}
+
+func (s *Server) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
+}
+
+// admit gives nc its goroutine; false when the server is closing.
+func (s *Server) admit(nc net.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return false
+	}
+	s.conns.Add(1)
+	go func() {
+		defer s.conns.Done()
+		s.handle(nc)
+	}()
+	return true
+}
+
+// handle serves one connection to its end.
+func (s *Server) handle(nc net.Conn) {
+	defer nc.Close()
+	from := remote(nc)
+	leave, err := s.gate.enter(nc, from.Addr(), s.limits)
+	if err != nil {
+		s.turnAway(nc, err)
+		return
+	}
+	defer leave()
+	sess, err := s.cfg.Hub.Begin(session.Via{Proto: "sftp", Remote: from})
+	if err != nil {
+		s.turnAway(nc, err)
+		return
+	}
+	defer sess.End()
+	newConn(s, nc, sess).serve(leave)
+}
+
+// turnAway says why before the connection is closed: clients show what comes before the version (RFC 4253 section 4.2).
+func (s *Server) turnAway(nc net.Conn, err error) {
+	s.log.Warn("connection refused", "remote", remote(nc).String(), "reason", err.Error())
+	nc.SetDeadline(time.Now().Add(s.limits.linger))
+	nc.Write([]byte(fault.Say(err).String() + "\r\n"))
+}
+
+// Shutdown closes the listeners and returns when all sessions ended or ctx is done; the Hub's Drain decides about the
+// transfers.
+func (s *Server) Shutdown(ctx context.Context) {
+	s.mu.Lock()
+	s.closing = true
+	for l := range s.listeners {
+		l.Close()
+	}
+	s.mu.Unlock()
+	s.cfg.Hub.Drain(ctx)
+	ended := make(chan struct{})
+	go func() {
+		s.conns.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
+	s.stop()
+	<-ended
+}
+
+// remote returns the peer's address, IPv4 as such.
+func remote(nc net.Conn) netip.AddrPort {
+	t, ok := nc.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	p := t.AddrPort()
+	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+}

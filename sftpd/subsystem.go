@@ -1,0 +1,405 @@
+package sftpd
+
+import (
+	"sync"
+	"time"
+
+	"sampan/fault"
+	"sampan/files"
+	"sampan/session"
+	"sampan/sftp"
+)
+
+// A subsystem is SFTP on one channel. Three kinds of goroutine touch it: the loop reads requests and runs most of them, one
+// after another; those that may take long run apart; and a writer sends the replies, in whatever order they come. A request
+// that names something waits for those before it that are changing that name, or a directory above it.
+type subsystem struct {
+	*channel
+	out     replies
+	open    map[string]*handle // the loop's
+	lastID  uint32             // of handles
+	changes changes
+	slots   chan struct{} // for requests that run apart
+	running sync.WaitGroup
+
+	closings struct {
+		sync.Mutex
+		waiting []*closing
+		busy    bool
+	}
+}
+
+// sftp runs the subsystem until the peer sends no more. What it has asked for by then is done and answered; drafts that it
+// did not close are parked.
+func (ch *channel) sftp() uint32 {
+	s := &subsystem{channel: ch, open: map[string]*handle{}, slots: make(chan struct{}, ch.srv.limits.apart)}
+	s.changes.ended.L = &s.changes.mu
+	s.out.init(ch, ch.srv.limits.unread, func() { ch.ssh.Close() })
+	ch.mu.Lock()
+	ch.sub = s
+	ch.mu.Unlock()
+	err := s.hello()
+	for err == nil {
+		err = s.next()
+	}
+	s.running.Wait()
+	for name, h := range s.open {
+		s.forget(name, h)
+		h.close()
+	}
+	s.out.close()
+	return 0
+}
+
+// hello agrees on the version (section 4).
+func (s *subsystem) hello() error {
+	p, err := sftp.ReadPacket(s)
+	if err != nil {
+		return err
+	}
+	defer p.Free()
+	if _, err := sftp.ParseHello(p, sftp.TypeInit); err != nil {
+		return err
+	}
+	s.out.expect()
+	s.out.send(sftp.Hello{Version: sftp.Version, Extensions: offered()}.Packet(sftp.TypeVersion))
+	return nil
+}
+
+// next runs one request.
+func (s *subsystem) next() error {
+	p, err := sftp.ReadPacket(s)
+	if err != nil {
+		return err
+	}
+	defer p.Free()
+	s.touch()
+	a := &ask{sub: s}
+	if err := a.Parse(p); err != nil {
+		return err // nobody knows what else is not as it should be
+	}
+	s.out.expect()
+	s.do(a)
+	return nil
+}
+
+// do runs a request, here or apart.
+func (s *subsystem) do(a *ask) {
+	r := s.srv.rows[keyOf(&a.Request)]
+	if r == nil {
+		s.answer(a, nil, fault.New(fault.Unsupported, "this server does not know that request"))
+		return
+	}
+	if err := a.prepare(r); err != nil {
+		s.answer(a, nil, err)
+		return
+	}
+	if r.how&(named|both) != 0 {
+		s.changes.wait(a.names(r)...)
+	}
+	if r.how&(apart|changing) == 0 {
+		p, err := r.run(a)
+		s.answer(a, p, err)
+		return
+	}
+	var done func()
+	if r.how&changing != 0 {
+		done = s.changes.begin(a.names(r)...)
+	}
+	a.use(1)
+	s.slots <- struct{}{}
+	s.running.Go(func() {
+		p, err := r.run(a)
+		if done != nil {
+			done()
+		}
+		a.use(-1)
+		<-s.slots
+		s.answer(a, p, err)
+	})
+}
+
+// answer sends the reply to a request: p, or what err says, or that all is well. A reply that is nil for errLater comes later.
+func (s *subsystem) answer(a *ask, p *sftp.Packet, err error) {
+	switch {
+	case err == errLater:
+		return
+	case err != nil:
+		p = s.status(a.ID, err)
+	case p == nil:
+		p = sftp.StatusPacket(a.ID, sftp.OK, "", "")
+	}
+	s.out.send(p)
+}
+
+// settle waits until everything that was asked for is answered and sent.
+func (s *subsystem) settle() { s.out.settle() }
+
+// An ask is a request with what was looked up for it.
+type ask struct {
+	sftp.Request
+	sub      *subsystem
+	path, to files.Path
+	h, toH   *handle
+}
+
+// prepare looks up what the row says that the request is about.
+func (a *ask) prepare(r *row) (err error) {
+	if r.how&(named|both) != 0 {
+		if a.path, err = files.Parse(files.Root, a.Path); err != nil {
+			return err
+		}
+	}
+	if r.how&both != 0 {
+		if a.to, err = files.Parse(files.Root, a.To); err != nil {
+			return err
+		}
+	}
+	if r.how&handled != 0 {
+		if a.h, err = a.sub.find(a.Handle); err != nil {
+			return err
+		}
+		if r.how&twice != 0 {
+			a.toH, err = a.sub.find(a.ToHandle)
+		}
+	}
+	return err
+}
+
+func (a *ask) names(r *row) []files.Path {
+	switch {
+	case r.how&both != 0:
+		return []files.Path{a.path, a.to}
+	case r.how&named != 0:
+		return []files.Path{a.path}
+	}
+	return nil
+}
+
+// use counts requests that run apart on the handles of a: CLOSE waits for them.
+func (a *ask) use(n int) {
+	for _, h := range []*handle{a.h, a.toH} {
+		if h != nil {
+			h.busy.Add(n)
+		}
+	}
+}
+
+// changes are the names that requests which run apart are changing.
+type changes struct {
+	mu    sync.Mutex
+	ended sync.Cond
+	held  []*change
+}
+
+type change struct{ names []files.Path }
+
+// wait waits until nothing changes any of names, or what is above or below it.
+func (c *changes) wait(names ...files.Path) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.touches(names) {
+		c.ended.Wait()
+	}
+}
+
+func (c *changes) touches(names []files.Path) bool {
+	for _, ch := range c.held {
+		for _, p := range ch.names {
+			for _, q := range names {
+				if p.NFC().Holds(q.NFC()) || q.NFC().Holds(p.NFC()) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// begin holds names until done is called.
+func (c *changes) begin(names ...files.Path) (done func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ch := &change{names}
+	c.held = append(c.held, ch)
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		for i, other := range c.held {
+			if other == ch {
+				c.held = append(c.held[:i], c.held[i+1:]...)
+				break
+			}
+		}
+		c.ended.Broadcast()
+	}
+}
+
+// A closing is a draft that its peer closed and that is to be published.
+type closing struct {
+	a    *ask
+	h    *handle
+	done func()
+}
+
+// publish commits a draft behind the loop's back. Those that wait together share their syncs.
+func (s *subsystem) publish(c *closing) {
+	q := &s.closings
+	q.Lock()
+	defer q.Unlock()
+	q.waiting = append(q.waiting, c)
+	if !q.busy {
+		q.busy = true
+		s.running.Go(s.commit)
+	}
+}
+
+// mostClosings bounds how long the first of them waits for the others.
+const mostClosings = 64
+
+// commit publishes what waits until nothing does.
+func (s *subsystem) commit() {
+	q := &s.closings
+	for {
+		q.Lock()
+		n := min(len(q.waiting), mostClosings)
+		some := q.waiting[:n:n]
+		q.waiting = q.waiting[n:]
+		if n == 0 {
+			q.busy = false
+			q.Unlock()
+			return
+		}
+		q.Unlock()
+		ts := make([]*session.Transfer, n)
+		for i, c := range some {
+			ts[i] = c.h.file
+		}
+		for i, err := range session.CommitAll(ts) {
+			c := some[i]
+			c.h.close()
+			c.done()
+			s.answer(c.a, nil, err)
+		}
+	}
+}
+
+// replies sends packets one after another. Whoever has one waits while too much is not taken yet.
+type replies struct {
+	ch     *channel
+	unread time.Duration
+	give   func() // gives the connection up
+
+	mu      sync.Mutex
+	changed sync.Cond
+	queue   []*sftp.Packet
+	bytes   int  // of queue
+	owed    int  // requests that are not answered, and replies that are not sent
+	closed  bool // no more come
+	broken  bool // nobody takes them
+	ended   chan struct{}
+}
+
+// mostQueued is how much waits to be sent before the reading of requests stops.
+const mostQueued = 1 << 20
+
+func (r *replies) init(ch *channel, unread time.Duration, give func()) {
+	r.ch, r.unread, r.give = ch, unread, give
+	r.changed.L = &r.mu
+	r.ended = make(chan struct{})
+	go r.run()
+}
+
+// expect notes that a reply is owed.
+func (r *replies) expect() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.owed++
+}
+
+// send sends a reply.
+func (r *replies) send(p *sftp.Packet) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.bytes > mostQueued && !r.broken {
+		r.changed.Wait()
+	}
+	r.queue = append(r.queue, p)
+	r.bytes += p.Len()
+	r.changed.Broadcast()
+}
+
+// settle waits until nothing is owed.
+func (r *replies) settle() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for r.owed > 0 && !r.broken {
+		r.changed.Wait()
+	}
+}
+
+// close ends the sending when all is sent.
+func (r *replies) close() {
+	r.mu.Lock()
+	r.closed = true
+	r.changed.Broadcast()
+	r.mu.Unlock()
+	<-r.ended
+}
+
+// run is the writer: it takes everything that waits, and puts small packets together.
+func (r *replies) run() {
+	defer close(r.ended)
+	patience := time.AfterFunc(time.Hour, r.give)
+	patience.Stop()
+	defer patience.Stop()
+	for {
+		r.mu.Lock()
+		for len(r.queue) == 0 && !r.closed {
+			r.changed.Wait()
+		}
+		some := r.queue
+		r.queue, r.bytes = nil, 0
+		r.changed.Broadcast()
+		r.mu.Unlock()
+		if len(some) == 0 {
+			return
+		}
+		patience.Reset(r.unread)
+		err := r.write(some)
+		patience.Stop()
+		r.mu.Lock()
+		r.owed -= len(some)
+		r.broken = r.broken || err != nil
+		r.changed.Broadcast()
+		r.mu.Unlock()
+	}
+}
+
+// write sends packets.
+func (r *replies) write(some []*sftp.Packet) (err error) {
+	var small []byte
+	flush := func() {
+		if len(small) > 0 && err == nil {
+			_, err = r.ch.Write(small)
+		}
+		small = small[:0]
+	}
+	for _, p := range some {
+		wire := p.Wire()
+		if len(wire) < 8<<10 && len(some) > 1 {
+			small = append(small, wire...)
+		} else {
+			flush()
+			if err == nil {
+				_, err = r.ch.Write(wire)
+			}
+		}
+		if len(small) >= 24<<10 {
+			flush()
+		}
+		p.Free()
+	}
+	flush()
+	return err
+}
