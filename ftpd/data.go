@@ -185,7 +185,7 @@ func (c *conn) openData() (dataConn, error) {
 		return nil, c.errNoTicket()
 	}
 	c.srv.log.Info("no TLS on a data connection", "reason", err.Error(), "remote", remote(nc).String())
-	return nil, refuse(425, "TLS on the data connection failed")
+	return nil, refuse(425, "TLS on the data connection failed: behind PROT P your client has to begin it there as soon as it reads 150")
 }
 
 func errNoWay() error { return refuse(425, "PASV, EPSV, PORT or EPRT comes first") }
