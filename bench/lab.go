@@ -48,7 +48,7 @@ func (l *lab) open(memory, disk string, chosen []*server) error {
 		}
 		*d = dir
 	}
-	if err := touchMemory(); err != nil {
+	if err := touchMemory(8 << 30); err != nil {
 		return err
 	}
 	if err := l.env.certify(memory); err != nil {
@@ -143,15 +143,16 @@ func (e *environment) certify(dir string) error {
 	return nil
 }
 
-// touchMemory uses most of the memory that is free once: a virtual machine gets its pages from the host when they are used
+// touchMemory uses so much memory once, if it is free: a virtual machine gets its pages from the host when they are used
 // first, which takes many times as long as any server here.
-func touchMemory() error {
+func touchMemory(size int64) error {
 	var i syscall.Sysinfo_t
 	if err := syscall.Sysinfo(&i); err != nil {
 		return err
 	}
+	size = min(size, int64(i.Freeram)*int64(i.Unit)/4*3)
 	const how = syscall.MAP_ANON | syscall.MAP_PRIVATE | syscall.MAP_POPULATE
-	b, err := syscall.Mmap(-1, 0, int(i.Freeram)*int(i.Unit)/4*3, syscall.PROT_READ|syscall.PROT_WRITE, how)
+	b, err := syscall.Mmap(-1, 0, int(size), syscall.PROT_READ|syscall.PROT_WRITE, how)
 	if err != nil {
 		return err
 	}

@@ -137,11 +137,15 @@ func bigRow(secure, up bool, streams int) row {
 	}
 	short, long := cover(secure)
 	name := fmt.Sprintf("big-%s%s-%d", direction(up), short, streams)
-	return row{
+	r := row{
 		name: name, title: fmt.Sprintf("big file %s, %s, %d×", direction(up), long, streams),
 		unit: "MB/s", goal: goals[name], per: "GiB", secure: secure,
 		run: func(t *trial) (measure, error) { return t.big(up, streams) },
 	}
+	if up { // a host takes back soon what nobody uses
+		r.before = func(_ *site, z *sizes) error { return touchMemory(int64(streams+1) * z.big) }
+	}
+	return r
 }
 
 func smallRow(up, secure bool, streams int, goal float64) row {
