@@ -160,6 +160,7 @@ func TestArrows(t *testing.T) {
 var mayTest = map[string]map[string]string{
 	"client": {
 		"ftpd":    "the suite runs through our client and our server",
+		"sftpd":   "the same over SFTP",
 		"session": "a real server needs a hub",
 		"account": "and a real book",
 	},

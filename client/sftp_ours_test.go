@@ -1,0 +1,179 @@
+//go:build unix
+
+package client_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"sampan/account"
+	"sampan/client"
+	"sampan/files/filestest"
+	"sampan/sftpd"
+)
+
+// quay is a harbour's SFTP.
+type quay struct {
+	h       *harbour
+	address string
+	pin     string
+	ssh     string // an empty ~/.ssh
+}
+
+func newQuay(t testing.TB) *quay {
+	t.Helper()
+	h := newHarbour(t)
+	dir := t.TempDir()
+	keys, err := sftpd.HostKeys(filepath.Join(dir, "keys"))
+	must(t, err)
+	srv := sftpd.New(sftpd.Config{Hub: h.hub, HostKeys: keys})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(l) }()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		srv.Shutdown(ctx)
+		if err := <-ended; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	q := &quay{h: h, address: l.Addr().String(), ssh: filepath.Join(dir, ".ssh")}
+	must(t, os.Mkdir(q.ssh, 0o700))
+	for _, k := range keys {
+		if k.PublicKey().Type() == ssh.KeyAlgoED25519 {
+			q.pin = ssh.FingerprintSHA256(k.PublicKey())
+		}
+	}
+	return q
+}
+
+func (q *quay) dial(user string) client.Remote {
+	q.h.t.Helper()
+	r, err := client.Dial(q.h.t.Context(), q.h.url("sftp", q.address, user), client.Options{SSH: q.ssh, Pin: q.pin, Timeout: 20 * time.Second})
+	if err != nil {
+		q.h.t.Fatalf("dial: %v", err)
+	}
+	q.h.t.Cleanup(func() { r.Close() })
+	return r
+}
+
+// TestSFTPIsAStoreWithSampan runs the suite of stores through the client, SSH and our server. Over SFTP a listing does not
+// tell of parts, and a session sees the uploads that it has open.
+func TestSFTPIsAStoreWithSampan(t *testing.T) {
+	t.Parallel()
+	filestest.Run(t, func(t *testing.T) filestest.Rig {
+		q := newQuay(t)
+		home := filepath.Join(q.h.homes, "shared")
+		for _, name := range []string{"bob", "carol"} {
+			_, err := q.h.book.Add(t.Context(), account.NewAccount{Name: name, Password: password, Home: home})
+			must(t, err)
+		}
+		return filestest.Rig{
+			Store: q.dial("bob"), Other: q.dial("carol"), Dir: home,
+			Can: filestest.Kinds | filestest.Twins | filestest.Parts | filestest.Owners | filestest.Quota | filestest.Sums | filestest.Modes | filestest.Disk,
+			SetQuota: func(n int64) {
+				_, err := q.h.book.Update(context.Background(), "bob", account.Change{Quota: &n})
+				must(t, err)
+			},
+		}
+	})
+}
+
+// cutting is a way to a server that is cut: each connection carries so many bytes from the client, or back, then it is reset.
+func cutting(t testing.TB, to string, up bool, cuts ...int64) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	var all sync.WaitGroup
+	all.Go(func() {
+		for n := 0; ; n++ {
+			a, err := l.Accept()
+			if err != nil {
+				return
+			}
+			b, err := net.Dial("tcp", to)
+			if err != nil {
+				a.Close()
+				continue
+			}
+			limit := int64(1 << 40)
+			if n < len(cuts) {
+				limit = cuts[n]
+			}
+			end := sync.OnceFunc(func() {
+				for _, c := range []net.Conn{a, b} {
+					c.(*net.TCPConn).SetLinger(0)
+					c.Close()
+				}
+			})
+			stop := context.AfterFunc(t.Context(), end)
+			ferry := func(to, from net.Conn, limited bool) {
+				defer stop()
+				defer end()
+				most := int64(1 << 40)
+				if limited {
+					most = limit
+				}
+				io.CopyN(to, from, most)
+			}
+			all.Go(func() { ferry(b, a, up) })
+			all.Go(func() { ferry(a, b, !up) })
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		all.Wait()
+	})
+	return l.Addr().String()
+}
+
+// TestSFTPCutAndResumed: copies that are cut on the way, more than once, go on behind a proof in either direction.
+func TestSFTPCutAndResumed(t *testing.T) {
+	t.Parallel()
+	q := newQuay(t)
+	near := t.TempDir()
+	d := disk(t, near)
+	content := bytesOf(3, 24<<20)
+	write(t, filepath.Join(near, "f"), content)
+	write(t, filepath.Join(q.h.home("alice"), "f"), []byte("old"))
+	far := func(up bool) client.Remote {
+		way := &quay{q.h, cutting(t, q.address, up, 6<<20, 9<<20), q.pin, q.ssh}
+		return way.dial("alice")
+	}
+	up, err := client.Copy(t.Context(), d, path(t, "f"), far(true), path(t, "f"), client.CopyOptions{})
+	must(t, err)
+	if got := read(t, filepath.Join(q.h.home("alice"), "f")); !bytes.Equal(got, content) || !up.Verified || up.Resumed == 0 {
+		t.Errorf("up: %d bytes are there; %+v", len(got), up)
+	}
+	down, err := client.Copy(t.Context(), far(false), path(t, "f"), d, path(t, "g"), client.CopyOptions{})
+	must(t, err)
+	if got := read(t, filepath.Join(near, "g")); !bytes.Equal(got, content) || !down.Verified || down.Resumed == 0 {
+		t.Errorf("down: %d bytes are there; %+v", len(got), down)
+	}
+}
+
+// TestUploadBegunOverFTPIsFinishedOverSFTP: parts belong to the account, whatever it speaks.
+func TestUploadBegunOverFTPIsFinishedOverSFTP(t *testing.T) {
+	t.Parallel()
+	q := newQuay(t)
+	near := t.TempDir()
+	content := bytesOf(4, 3<<20)
+	write(t, filepath.Join(near, "f"), content)
+	park(t, q.h.dial("alice"), path(t, "f"), content[:2<<20])
+	res, err := client.Copy(t.Context(), disk(t, near), path(t, "f"), q.dial("alice"), path(t, "f"), client.CopyOptions{})
+	must(t, err)
+	if got := read(t, filepath.Join(q.h.home("alice"), "f")); !bytes.Equal(got, content) || !res.Verified || res.Resumed != 2<<20 {
+		t.Errorf("%d bytes are there; %+v", len(got), res)
+	}
+}
