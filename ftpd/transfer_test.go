@@ -3,9 +3,11 @@ package ftpd
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -23,6 +25,39 @@ func everyWay(t *testing.T, test func(t *testing.T, h *house, login func(string)
 		h := newHouse(t, changes...)
 		h.add("alice", -1, nil)
 		test(t, h, h.loginTLS)
+	})
+}
+
+// TestHashIsOfTheDisk: however the bytes came, HASH is that of those on the disk.
+func TestHashIsOfTheDisk(t *testing.T) {
+	t.Parallel()
+	everyWay(t, func(t *testing.T, h *house, login func(string) *peer) {
+		p := login("alice")
+		lines := bytes.Repeat([]byte("a line\r\nand one that has no CR\n"), 10_000)
+		check := func(what string) {
+			t.Helper()
+			if said, disk := p.cmd(213, "HASH f").Text(), h.read("alice", "f"); !strings.Contains(said, fmt.Sprintf("%x", sum256(disk))) {
+				t.Errorf("%s: %s of %d bytes, want %x", what, said, len(disk), sum256(disk))
+			}
+		}
+		for range 2 {
+			p.cmd(200, "TYPE A")
+			p.store(226, "STOR f", lines)
+			if len(h.read("alice", "f")) >= len(lines) {
+				t.Error("the ends of lines are what they were")
+			}
+			check("TYPE A")
+			p.store(226, "APPE f", lines)
+			check("APPE in TYPE A")
+			p.cmd(200, "TYPE I")
+			p.store(226, "STOR f", lines)
+			check("TYPE I")
+			p.cmd(350, "REST 100000")
+			p.store(226, "STOR f", noise(70_000))
+			check("REST")
+			p.store(226, "APPE f", noise(70_000))
+			check("APPE")
+		}
 	})
 }
 
