@@ -525,6 +525,35 @@ func TestMalloryPassivePorts(t *testing.T) {
 	h.want(5, "PORT 127,0,0,1,200,200")
 }
 
+// TestMalloryTakesAllDescriptors: with more connections than the server has descriptors, who is in goes on; and when they end
+// everybody gets in again.
+func TestMalloryTakesAllDescriptors(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, "--max-sessions-per-address", "1000")
+	s.wrap = []string{"prlimit", "--nofile=100:100"}
+	s.start()
+	s.addUser("alice")
+	in := s.as(t, "alice")
+	var all []net.Conn
+	for range 300 {
+		conn, err := net.DialTimeout("tcp", s.addr, patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		all = append(all, conn)
+	}
+	eventually(t, "no descriptor is left", func() bool { return strings.Contains(s.log.String(), "too many open files") })
+	in.want(200, "NOOP")
+	in.want(257, "PWD")
+	for _, conn := range all {
+		conn.Close()
+	}
+	h := s.as(t, "alice")
+	h.check(h.put("STOR f", 0, strings.NewReader("alice's")))
+	in.want(213, "SIZE f")
+}
+
 // TestMalloryDuringTransfer: STAT, NOOP and ABOR are answered while data flows, and the session stays in step.
 func TestMalloryDuringTransfer(t *testing.T) {
 	t.Parallel()
