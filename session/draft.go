@@ -81,6 +81,9 @@ func (t *Transfer) Draft() *Transfer {
 	return t
 }
 
+// Where returns the name that a draft has now, which others may have changed.
+func (t *Transfer) Where() files.Path { return t.where() }
+
 // where returns the name that t has now.
 func (t *Transfer) where() files.Path {
 	if at := t.at.Load(); at != nil {

@@ -225,3 +225,28 @@ func TestExtensions(t *testing.T) {
 		t.Errorf("%+v", r.Names)
 	}
 }
+
+// TestWhatWasRenamedWhileOpenIsRemovedBehindClose: FUSE renames a file that is removed while it is open, and removes it right
+// behind CLOSE, without waiting for the reply. Symptom: the hidden file stayed. Cause: CLOSE held the name that the file
+// was opened by, so REMOVE of the other one did not wait for it.
+func TestWhatWasRenamedWhileOpenIsRemovedBehindClose(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.add("alice", account.Unlimited)
+	p := h.sftp("alice")
+	for range 20 {
+		f := p.open("/a", put|sftp.OpenRead)
+		p.write(f, 0, "content")
+		p.want(sftp.OK, sftp.Request{Type: sftp.TypeRename, Path: "/a", To: "/.hidden"})
+		ids := []uint32{
+			p.send(sftp.Request{Type: sftp.TypeClose, Handle: f}),
+			p.send(sftp.Request{Type: sftp.TypeRemove, Path: "/.hidden"}),
+		}
+		for _, id := range ids {
+			if r := p.wait(id); r.Code != sftp.OK {
+				t.Errorf("%+v", r)
+			}
+		}
+		h.missing("alice", ".hidden")
+	}
+}

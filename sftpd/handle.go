@@ -183,7 +183,7 @@ func (a *ask) close() (*sftp.Packet, error) {
 		}
 		return a.end()
 	}
-	done := s.changes.begin(h.path)
+	done := s.changes.begin(h.file.Where()) // it may have been renamed while it was open
 	s.running.Go(func() {
 		h.busy.Wait()
 		if err := h.file.Whole(); err != nil {
@@ -207,7 +207,7 @@ func (a *ask) abandon() (*sftp.Packet, error) {
 func (a *ask) end() (*sftp.Packet, error) {
 	done := func() {}
 	if a.h.draft {
-		done = a.sub.changes.begin(a.h.path)
+		done = a.sub.changes.begin(a.h.file.Where())
 	}
 	a.sub.running.Go(func() {
 		a.h.close()
