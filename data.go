@@ -75,12 +75,11 @@ func openData(ctx context.Context, l *lock, dir string, s settings, log *slog.Lo
 		return nil, err
 	}
 	hub := session.NewHub(session.Config{
-		Book:          book,
-		Strict:        s.Durability.is == "strict",
-		PartAge:       time.Duration(s.PartAge),
-		MaxSessions:   s.MaxSessions.n,
-		MaxPerAddress: s.MaxPerAddress.n,
-		Log:           log,
+		Book:    book,
+		Strict:  s.Durability.is == "strict",
+		PartAge: time.Duration(s.PartAge),
+		Limits:  s.limits(),
+		Log:     log,
 	})
 	return &data{dir: abs, lock: l, book: book, hub: hub}, nil
 }

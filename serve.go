@@ -320,7 +320,7 @@ func (srv *server) reload(src sources) {
 			srv.log.Warn("this setting changes only with a new start", "setting", row.key)
 		}
 	}
-	srv.hub.SetLimits(s.MaxSessions.n, s.MaxPerAddress.n)
+	srv.hub.SetLimits(s.limits())
 	srv.level.Set(s.logLevel().Level())
 	srv.log.Info("settings reloaded", "pin", srv.certs.pin())
 }

@@ -19,6 +19,7 @@ import (
 
 	"sampan/account"
 	"sampan/fault"
+	"sampan/session"
 	"sampan/words"
 )
 
@@ -45,6 +46,10 @@ type settings struct {
 	DefaultQuota  quota     `toml:"default-quota"`
 	MaxSessions   count     `toml:"max-sessions"`
 	MaxPerAddress count     `toml:"max-sessions-per-address"`
+	MaxPerAccount count     `toml:"max-sessions-per-account"`
+	MaxTransfers  count     `toml:"max-transfers-per-account"`
+	DownLimit     rate      `toml:"down-limit"`
+	UpLimit       rate      `toml:"up-limit"`
 	PartAge       age       `toml:"part-age"`
 	RecordAge     age       `toml:"record-age"`
 	MaxRecords    count     `toml:"max-records"`
@@ -64,6 +69,10 @@ func defaults() settings {
 		DefaultQuota:  quota{size(account.Unlimited)},
 		MaxSessions:   count{1000},
 		MaxPerAddress: count{50},
+		MaxPerAccount: count{200},
+		MaxTransfers:  count{1000},
+		DownLimit:     rate{size(account.Unlimited)},
+		UpLimit:       rate{size(account.Unlimited)},
 		PartAge:       age(24 * time.Hour),
 		RecordAge:     age(90 * 24 * time.Hour),
 		MaxRecords:    count{1_000_000},
@@ -165,6 +174,22 @@ func settingRows() []setting {
 			words.M("sessions at once from one address (50)"),
 		},
 		{
+			"max-sessions-per-account", "N", func(s *settings) field { return &s.MaxPerAccount }, true,
+			words.M("sessions at once of one account (200)"),
+		},
+		{
+			"max-transfers-per-account", "N", func(s *settings) field { return &s.MaxTransfers }, true,
+			words.M("files that one account moves at once (1000)"),
+		},
+		{
+			"down-limit", "RATE", func(s *settings) field { return &s.DownLimit }, true,
+			words.M("limit of all downloads together: 500K, 10M, bytes a second (none)"),
+		},
+		{
+			"up-limit", "RATE", func(s *settings) field { return &s.UpLimit }, true,
+			words.M("limit of all uploads together (none)"),
+		},
+		{
 			"part-age", "TIME", func(s *settings) field { return &s.PartAge }, false,
 			words.M("how long a cut upload can be resumed (24h)"),
 		},
@@ -262,6 +287,14 @@ func badKey(content []byte) string {
 		}
 	}
 	return "?"
+}
+
+// limits are those that a running server can change.
+func (s settings) limits() session.Limits {
+	return session.Limits{
+		MaxSessions: s.MaxSessions.n, MaxPerAddress: s.MaxPerAddress.n, MaxPerAccount: s.MaxPerAccount.n,
+		MaxTransfers: s.MaxTransfers.n, Down: int64(s.DownLimit.size), Up: int64(s.UpLimit.size),
+	}
 }
 
 // check refuses settings that do not go together, and settles what depends on others.

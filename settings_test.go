@@ -41,6 +41,8 @@ func TestSettingsOrder(t *testing.T) {
 		"acme-domain": {"a.example", "b.example"}, "acme-email": {"a@a.example", "b@b.example"},
 		"acme-directory": {"https://a.example/", "https://b.example/"}, "acme-http": {":8001", ":8002"},
 		"default-quota": {"1G", "2G"}, "max-sessions": {"7", "8"}, "max-sessions-per-address": {"5", "6"},
+		"max-sessions-per-account": {"3", "4"}, "max-transfers-per-account": {"1", "2"},
+		"down-limit": {"5M", "6M"}, "up-limit": {"500K/s", "1000"},
 		"part-age": {"1h", "2d"}, "record-age": {"30d", "365d"}, "max-records": {"10", "20"},
 		"log-level": {"warn", "debug"},
 		"sftp":      {":2022", "127.0.0.1:0"}, "ssh-user-ca": {"a.pub", "b.pub"},
@@ -96,6 +98,8 @@ func show(row setting, s settings) string {
 		return f.is
 	case *quota:
 		return f.String()
+	case *rate:
+		return f.String()
 	case *age:
 		return f.String()
 	case *count:
@@ -137,6 +141,8 @@ func TestSettingsRefused(t *testing.T) {
 		{flags: map[string]string{"acme-domain": "a.example", "acme-http": "off"}, kind: fault.Syntax, says: "needs --acme-http"},
 		{flags: map[string]string{"acme-domain": "a.example", "tls-cert": "c", "tls-key": "k"}, kind: fault.Syntax, says: "two ways"},
 		{flags: map[string]string{"durability": "lax"}, kind: fault.Syntax, says: "none of strict, fast"},
+		{flags: map[string]string{"down-limit": "0"}, kind: fault.Syntax, says: "--down-limit: \"0\" is no rate"},
+		{file: "up-limit = -5", kind: fault.Syntax, says: "up-limit: \"-5\" is no rate"},
 		{env: []string{"SAMPAN_DEFAULT_QUOTA", "lots"}, kind: fault.Syntax, says: "SAMPAN_DEFAULT_QUOTA: \"lots\" is no size"},
 		{env: []string{"SAMPAN_CONFIG", "/nowhere/sampan.toml"}, kind: fault.Local, says: "cannot be read"},
 	}

@@ -42,6 +42,34 @@ func parseSize(text string) (size, error) {
 	return size(n << shift), nil
 }
 
+// rate is a size in a second; one of 0 would end all.
+type rate struct{ size }
+
+func parseRate(text string) (rate, error) {
+	n, err := parseSize(strings.TrimSuffix(strings.TrimSpace(text), "/s"))
+	if err != nil || n == 0 {
+		return rate{}, fault.New(fault.Syntax, "%q is no rate; write 500K, 10M, a number of bytes a second, or none", text)
+	}
+	return rate{n}, nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (r *rate) UnmarshalText(text []byte) (err error) {
+	n, err := parseRate(string(text))
+	if err == nil {
+		*r = n
+	}
+	return err
+}
+
+// String writes the rate so that parseRate reads the same one.
+func (r rate) String() string {
+	if r.size < 0 {
+		return r.size.String()
+	}
+	return r.size.String() + "/s"
+}
+
 func badSize(text string) error {
 	return fault.New(fault.Syntax, "%q is no size; write 500M, 10G, a number of bytes, or none", text)
 }

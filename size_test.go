@@ -23,6 +23,20 @@ func TestSize(t *testing.T) {
 	}
 }
 
+func TestRate(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]int64{"1": 1, "500K": 500 << 10, "10M/s": 10 << 20, " 3 KiB/s ": 3 << 10, "none": -1} {
+		if r, err := parseRate(in); err != nil || int64(r.size) != want {
+			t.Errorf("%q: %d, %v, want %d", in, r.size, err, want)
+		}
+	}
+	for _, in := range []string{"", "0", "0K", "-1", "1.5M", "/s", "10M/h", "10M/s/s", "10Mbit"} {
+		if r, err := parseRate(in); err == nil {
+			t.Errorf("%q is taken as %d", in, r.size)
+		}
+	}
+}
+
 func FuzzSize(f *testing.F) {
 	for _, s := range []string{"10G", "none", "5 KiB", "-1", "9223372036854775807", "1TT"} {
 		f.Add(s)
@@ -37,6 +51,11 @@ func FuzzSize(f *testing.F) {
 		}
 		if back, err := parseSize(n.String()); err != nil || back != n {
 			t.Fatalf("%q is %d, written %s, read back as %d, %v", in, n, n, back, err)
+		}
+		if r, err := parseRate(in); err == nil {
+			if back, err := parseRate(r.String()); err != nil || back != r || r.size == 0 {
+				t.Fatalf("%q is %d a second, written %s, read back as %d, %v", in, r.size, r, back.size, err)
+			}
 		}
 	})
 }

@@ -42,6 +42,13 @@ func optionalSize() *optional[int64] {
 	}}
 }
 
+func optionalRate() *optional[int64] {
+	return &optional[int64]{parse: func(s string) (int64, error) {
+		r, err := parseRate(s)
+		return int64(r.size), err
+	}}
+}
+
 func optionalSwitch() *optional[bool] {
 	return &optional[bool]{parse: func(s string) (bool, error) {
 		switch strings.ToLower(s) {
@@ -214,6 +221,8 @@ func (e *env) printUser(u admin.User) {
 		{e.text(words.M("home")), u.Home},
 		{e.text(words.M("used")), used(u.Used)},
 		{e.text(words.M("quota")), size(u.Quota).String()},
+		{e.text(words.M("download limit")), rate{size(u.Down)}.String()},
+		{e.text(words.M("upload limit")), rate{size(u.Up)}.String()},
 		{e.text(words.M("operator")), e.yes(u.Operator)},
 		{e.text(words.M("lenient")), e.yes(u.Lenient)},
 		{e.text(words.M("created")), e.when(u.Created)},
@@ -235,6 +244,7 @@ func (e *env) yes(b bool) string {
 func userSet(e *env) command {
 	var (
 		limit             = optionalSize()
+		down, up          = optionalRate(), optionalRate()
 		home, email       = optionalText(), optionalText()
 		operator, lenient = optionalSwitch(), optionalSwitch()
 	)
@@ -242,13 +252,18 @@ func userSet(e *env) command {
 		name: "user set", args: "NAME", short: words.M("change an account"),
 		flags: []flag{
 			{name: "quota", arg: "SIZE", to: limit, usage: words.M("10G, 500M, a number of bytes, or none")},
+			{name: "down", arg: "RATE", to: down, usage: words.M("limit of all its downloads together: 500K, 10M, bytes a second, or none")},
+			{name: "up", arg: "RATE", to: up, usage: words.M("limit of all its uploads together")},
 			{name: "home", arg: "DIR", to: home, usage: words.M("another home directory; files are not moved")},
 			{name: "email", arg: "ADDRESS", to: email, usage: words.M("its e-mail address")},
 			{name: "operator", arg: "on|off", to: operator, usage: words.M("it may look after the server")},
 			{name: "lenient", arg: "on|off", to: lenient, usage: words.M("let its TLS client be careless: not mark the end of uploads, not resume the session on data connections")},
 		},
 	}, false, func(ctx context.Context, c *admin.Client, args []string) (answer, error) {
-		change := admin.UserChange{Quota: limit.value, Home: home.value, Email: email.value, Operator: operator.value, Lenient: lenient.value}
+		change := admin.UserChange{
+			Quota: limit.value, Down: down.value, Up: up.value,
+			Home: home.value, Email: email.value, Operator: operator.value, Lenient: lenient.value,
+		}
 		if change == (admin.UserChange{}) {
 			return answer{}, fault.New(fault.Syntax, "there is nothing to change; sampan user set --help lists what can be")
 		}

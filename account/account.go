@@ -14,7 +14,7 @@ type Grant struct {
 	May   Perm
 }
 
-// Unlimited is the quota of a home without one.
+// Unlimited is the quota of a home without one, and the rate of an account without a limit.
 const Unlimited int64 = -1
 
 // Account is one person or machine with a home.
@@ -26,7 +26,8 @@ type Account struct {
 	Home     string // absolute directory
 	Quota    int64  // of the home, bytes; Unlimited
 	Grants   []Grant
-	Lenient  bool // its TLS client may be careless: uploads that end without close_notify are complete, data connections need not resume
+	Down, Up int64 // bytes a second of all its downloads, and of all its uploads; Unlimited
+	Lenient  bool  // its TLS client may be careless: uploads that end without close_notify are complete, data connections need not resume
 	Created  time.Time
 	LastSeen time.Time // last log-in, zero if never
 }

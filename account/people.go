@@ -29,7 +29,7 @@ type querier interface {
 // load returns the accounts of which cond is true, by name.
 func (b *Book) load(ctx context.Context, q querier, cond string, args ...any) ([]row, error) {
 	rows, err := q.QueryContext(ctx, `
-		SELECT a.folded, a.name, a.email, a.password, a.state, a.operator, a.home, h.quota, a.lenient, a.created, a.seen,
+		SELECT a.folded, a.name, a.email, a.password, a.state, a.operator, a.home, h.quota, a.down, a.up, a.lenient, a.created, a.seen,
 			g.under, g.perms
 		FROM accounts a JOIN homes h ON h.dir = a.home LEFT JOIN grants g ON g.folded = a.folded
 		WHERE `+cond+` ORDER BY a.folded, g.under`, args...)
@@ -43,8 +43,8 @@ func (b *Book) load(ctx context.Context, q querier, cond string, args ...any) ([
 		var created, seen int64
 		var state string
 		var under, perms sql.NullString
-		if err := rows.Scan(&r.folded, &r.Name, &r.Email, &r.password, &state, &r.Operator, &r.Home, &r.Quota, &r.Lenient,
-			&created, &seen, &under, &perms); err != nil {
+		if err := rows.Scan(&r.folded, &r.Name, &r.Email, &r.password, &state, &r.Operator, &r.Home, &r.Quota,
+			&r.Down, &r.Up, &r.Lenient, &created, &seen, &under, &perms); err != nil {
 			return nil, bookError(err)
 		}
 		if n := len(out); n == 0 || out[n-1].folded != r.folded {
@@ -221,6 +221,7 @@ type Change struct {
 	Operator *bool
 	Home     *string // absolute; what is in the old one stays there
 	Quota    *int64  // of the home
+	Down, Up *int64  // bytes a second; Unlimited
 	Lenient  *bool
 	Grants   *[]Grant
 }
@@ -269,6 +270,11 @@ func (b *Book) checkChange(ctx context.Context, c Change) (stored string, err er
 	if err := checkQuota(c.Quota); err != nil {
 		return "", err
 	}
+	for _, rate := range []*int64{c.Down, c.Up} {
+		if rate != nil && *rate < 1 && *rate != Unlimited {
+			return "", fault.New(fault.Syntax, "a rate is 1 or more bytes a second, or none")
+		}
+	}
 	if c.Password == nil {
 		return "", nil
 	}
@@ -284,6 +290,8 @@ func (b *Book) apply(ctx context.Context, tx *sql.Tx, r *row, c Change, stored s
 	set(&r.State, c.State)
 	set(&r.Operator, c.Operator)
 	set(&r.Lenient, c.Lenient)
+	set(&r.Down, c.Down)
+	set(&r.Up, c.Up)
 	if c.Password != nil {
 		r.password = stored
 	}
@@ -302,8 +310,9 @@ func (b *Book) apply(ctx context.Context, tx *sql.Tx, r *row, c Change, stored s
 		}
 	}
 	_, err := tx.ExecContext(ctx, `
-		UPDATE accounts SET email = $2, password = $3, state = $4, operator = $5, home = $6, lenient = $7 WHERE folded = $1`,
-		r.folded, r.Email, r.password, r.State.String(), r.Operator, home, r.Lenient)
+		UPDATE accounts SET email = $2, password = $3, state = $4, operator = $5, home = $6, lenient = $7, down = $8, up = $9
+		WHERE folded = $1`,
+		r.folded, r.Email, r.password, r.State.String(), r.Operator, home, r.Lenient, r.Down, r.Up)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func statements(text string) migration {
 
 // migrations bring a book from schema version i to i+1. What was released never changes; a new one is added at the
 // end. Times are microseconds since 1970 UTC, 0 for never; sizes are bytes, -1 for no limit.
-var migrations = []migration{firstSchema, relativeHomes, keys}
+var migrations = []migration{firstSchema, relativeHomes, keys, rates}
 
 var firstSchema = statements(`
 	CREATE TABLE homes (
@@ -93,6 +93,11 @@ var firstSchema = statements(`
 	);
 	CREATE INDEX transfers_account ON transfers(account, id);
 	CREATE INDEX transfers_ended ON transfers(ended);
+`)
+
+var rates = statements(`
+	ALTER TABLE accounts ADD COLUMN down BIGINT NOT NULL DEFAULT -1; -- bytes a second
+	ALTER TABLE accounts ADD COLUMN up BIGINT NOT NULL DEFAULT -1;
 `)
 
 // relativeHomes makes homes below the book's directory relative to it; see kept.

@@ -27,6 +27,8 @@ type User struct {
 	Quota    int64   `json:"quota"` // bytes, -1 unlimited
 	Used     int64   `json:"used"`  // bytes, -1 if the home cannot be read
 	Grants   []Grant `json:"grants"`
+	Down     int64   `json:"down"` // bytes a second of all its downloads, -1 unlimited
+	Up       int64   `json:"up"`   // and of all its uploads
 	Lenient  bool    `json:"lenient,omitempty"`
 	Created  string  `json:"created"`             // RFC 3339, UTC
 	LastSeen string  `json:"last_seen,omitempty"` // RFC 3339, UTC
@@ -65,6 +67,8 @@ type UserChange struct {
 	Operator *bool    `json:"operator,omitempty"`
 	Home     *string  `json:"home,omitempty"` // absolute; ends the account's sessions
 	Quota    *int64   `json:"quota,omitempty"`
+	Down     *int64   `json:"down,omitempty"` // bytes a second, -1 unlimited
+	Up       *int64   `json:"up,omitempty"`
 	Lenient  *bool    `json:"lenient,omitempty"`
 	Grants   *[]Grant `json:"grants,omitempty"` // replaces all
 }
@@ -151,7 +155,7 @@ func stamp(t time.Time) string {
 func userOf(a account.Account, used int64) User {
 	u := User{
 		Name: a.Name, Email: a.Email, State: a.State.String(), Operator: a.Operator, Home: a.Home, Quota: a.Quota, Used: used,
-		Grants: []Grant{}, Lenient: a.Lenient, Created: stamp(a.Created), LastSeen: stamp(a.LastSeen),
+		Down: a.Down, Up: a.Up, Grants: []Grant{}, Lenient: a.Lenient, Created: stamp(a.Created), LastSeen: stamp(a.LastSeen),
 	}
 	for _, g := range a.Grants {
 		u.Grants = append(u.Grants, Grant{g.Under.String(), g.May.String()})

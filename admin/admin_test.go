@@ -141,7 +141,7 @@ func TestUsers(t *testing.T) {
 		}
 		want := User{
 			Name: "李雷", Email: "li@example.org", State: "active", Home: filepath.Join(h.dir, "homes", "李雷"), Quota: 1 << 20,
-			Grants: []Grant{{"/", "elradfmwMT"}}, Created: got.Created,
+			Down: -1, Up: -1, Grants: []Grant{{"/", "elradfmwMT"}}, Created: got.Created,
 		}
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("added (-want +got):\n%s", d)
@@ -157,8 +157,10 @@ func TestUsers(t *testing.T) {
 		}
 		got, err = c.UpdateUser(ctx, "李雷", UserChange{
 			Email: ptr(""), Operator: ptr(true), Quota: ptr(int64(-1)), Lenient: ptr(true), Grants: &[]Grant{{"/in", "drop-box"}},
+			Down: ptr(int64(5000)),
 		})
 		want.Email, want.Operator, want.Quota, want.Lenient, want.Used, want.Grants = "", true, -1, true, 5, []Grant{{"/in", "emw"}}
+		want.Down = 5000
 		want.LastSeen = got.LastSeen
 		if d := cmp.Diff(want, got); d != "" || err != nil || got.LastSeen == "" {
 			t.Errorf("changed: %v (-want +got):\n%s", err, d)

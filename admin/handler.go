@@ -192,7 +192,7 @@ func (a *api) updateUser(r *http.Request) (any, error) {
 		return nil, err
 	}
 	c := account.Change{
-		Email: in.Email, Password: in.Password, Operator: in.Operator, Home: in.Home, Quota: in.Quota, Lenient: in.Lenient,
+		Email: in.Email, Password: in.Password, Operator: in.Operator, Home: in.Home, Quota: in.Quota, Down: in.Down, Up: in.Up, Lenient: in.Lenient,
 	}
 	if in.State != nil {
 		s, err := account.ParseState(*in.State)

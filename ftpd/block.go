@@ -165,6 +165,9 @@ func (l *link) Write(p []byte) (int, error) { return l.out.Write(p) }
 
 func (l *link) ReadFrom(src io.Reader) (int64, error) { return l.out.ReadFrom(src) }
 
+// Push sends all that was gathered before a transfer waits for a limit.
+func (l *link) Push() { l.c.push() }
+
 func (l *link) SetWriteDeadline(t time.Time) error { return keep(&l.writeBy, t) }
 
 func (l *link) Read(p []byte) (int, error) {

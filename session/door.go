@@ -16,6 +16,7 @@ import (
 // A visit is one request of a logged-in session: who asks, and their Store.
 type visit struct {
 	s     *Session
+	login *login
 	acct  account.Account
 	store *files.Local
 	since time.Time
@@ -28,12 +29,13 @@ func (s *Session) visit() (visit, error) {
 	if err != nil {
 		return visit{}, err
 	}
-	a, store, err := s.who()
+	l := s.login.Load()
+	a, store, err := s.admitted(l)
 	if err != nil {
 		done()
 		return visit{}, err
 	}
-	return visit{s, a, store, time.Now(), done}, nil
+	return visit{s, l, a, store, time.Now(), done}, nil
 }
 
 // at is visit with all of need required at p.
@@ -305,18 +307,22 @@ func (s *Session) Get(p files.Path, off, n int64) (*Transfer, error) {
 		return nil, err
 	}
 	defer v.done()
-	src, info, err := v.open(p, off)
+	t, err := v.transfer("get", p, account.Read)
 	if err != nil {
+		return nil, err
+	}
+	src, info, err := v.open(p, off)
+	if err == nil && n > info.Size-off {
+		src.Close()
+		err = fault.New(fault.BadOffset, "%s: %d is not within its %d bytes", p, off+n, info.Size)
+	}
+	if err != nil {
+		s.hub.strike(t)
 		return nil, err
 	}
 	if n < 0 {
 		n = info.Size - off
 	}
-	if n > info.Size-off {
-		src.Close()
-		return nil, fault.New(fault.BadOffset, "%s: %d is not within its %d bytes", p, off+n, info.Size)
-	}
-	t := v.transfer("get", p, account.Read)
 	t.src, t.info, t.base, t.size = src, info, off, off+n
 	return s.hub.enlist(t)
 }
@@ -386,11 +392,15 @@ func (s *Session) put(p files.Path, w files.Want, from []files.Path) (*Transfer,
 		return nil, err
 	}
 	s.hub.takeOver(s, v.target(p), true)
-	up, err := v.store.Create(s.ctx, p, w)
+	t, err := v.transfer("put", p, need)
 	if err != nil {
 		return nil, err
 	}
-	t := v.transfer("put", p, need)
+	up, err := v.store.Create(s.ctx, p, w)
+	if err != nil {
+		s.hub.strike(t)
+		return nil, err
+	}
 	t.up, t.base, t.size, t.from = up, w.From, w.Size, from
 	t.info = files.Info{Path: p, Size: w.From, ModTime: t.started, Mode: fs.FileMode(0), Part: -1}
 	return s.hub.enlist(t)

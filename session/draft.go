@@ -124,6 +124,22 @@ func (t *Transfer) mayChange(off int64) error {
 func (t *Transfer) ReadAt(b []byte, off int64) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	n, err := t.readAt(b, off)
+	if err := t.admit(int64(n), false); err != nil {
+		return 0, err
+	}
+	t.count(time.Now(), t.moved.Load()+int64(n))
+	return n, err
+}
+
+// Peek is ReadAt for what stays on the server: no limit holds for it, and it is not counted.
+func (t *Transfer) Peek(b []byte, off int64) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.readAt(b, off)
+}
+
+func (t *Transfer) readAt(b []byte, off int64) (int, error) {
 	from, ok := t.src.(io.ReaderAt)
 	if !ok {
 		from, ok = t.draft, t.draft != nil
@@ -135,7 +151,6 @@ func (t *Transfer) ReadAt(b []byte, off int64) (int, error) {
 		return 0, err
 	}
 	n, err := from.ReadAt(b, off)
-	t.count(time.Now(), t.moved.Load()+int64(n))
 	if err != nil && err != io.EOF {
 		err = t.fail(fault.From(err, t.path.String()))
 	}
@@ -147,6 +162,12 @@ func (t *Transfer) ReadAt(b []byte, off int64) (int, error) {
 func (t *Transfer) WriteAt(b []byte, off int64) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if err := t.usable(t.draft != nil); err != nil {
+		return 0, err
+	}
+	if err := t.admit(int64(len(b)), true); err != nil {
+		return 0, t.fail(err)
+	}
 	return t.writeAt(b, off)
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sampan/account"
@@ -20,13 +21,21 @@ import (
 
 // Config is what a Hub needs.
 type Config struct {
-	Book          *account.Book
-	Strict        bool
-	PartAge       time.Duration
-	MaxSessions   int           // 0 is 1000
-	MaxPerAddress int           // 0 is 50; an IPv6 address counts with its /64
-	Stall         time.Duration // a transfer that moves no byte for so long is cut; 0 is 5 min
-	Log           *slog.Logger
+	Book    *account.Book
+	Strict  bool
+	PartAge time.Duration
+	Stall   time.Duration // a transfer that moves no byte for so long is cut; 0 is 5 min
+	Limits
+	Log *slog.Logger
+}
+
+// Limits can be changed while a Hub runs.
+type Limits struct {
+	MaxSessions   int   // 0 is 1000
+	MaxPerAddress int   // sessions; 0 is 50; an IPv6 address counts with its /64
+	MaxPerAccount int   // sessions; 0 is 200
+	MaxTransfers  int   // of one account at once, open files of SFTP among them; 0 is 1000
+	Down, Up      int64 // bytes a second of all downloads, and of all uploads; 0 or less is no limit
 }
 
 // Hub admits sessions, keeps the live list and the open homes, and drains.
@@ -42,8 +51,12 @@ type Hub struct {
 	lastID   int64
 	sessions map[int64]*Session
 	perNet   map[netip.Prefix]int
+	guests   map[string]*guest      // by the account's name
 	uploads  map[target][]*Transfer // not closed yet
 	homes    map[string]*home       // by directory
+
+	down, up         *valve // of the whole server
+	downRate, upRate atomic.Int64
 
 	stop    context.CancelFunc // of the caretaker
 	stopped chan struct{}
@@ -68,18 +81,20 @@ func NewHub(c Config) *Hub {
 		cfg: c, book: c.Book, log: c.Log,
 		sessions: map[int64]*Session{},
 		perNet:   map[netip.Prefix]int{},
+		guests:   map[string]*guest{},
 		uploads:  map[target][]*Transfer{},
 		homes:    map[string]*home{},
-		stop:     stop, stopped: make(chan struct{}),
+		down:     newValve(), up: newValve(),
+		stop: stop, stopped: make(chan struct{}),
 	}
 	h.left.L = &h.mu
-	h.SetLimits(c.MaxSessions, c.MaxPerAddress)
+	h.SetLimits(c.Limits)
 	go h.care(ctx)
 	return h
 }
 
-// care looks every second whether the Book changed, so that whoever was suspended goes even when nothing moves, and
-// every hour for parts that nobody resumed.
+// care looks every second whether the Book changed, so that whoever was suspended goes even when nothing moves, and who
+// is gone; and every hour for parts that nobody resumed.
 func (h *Hub) care(ctx context.Context) {
 	defer close(h.stopped)
 	second, hour := time.NewTicker(time.Second), time.NewTicker(time.Hour)
@@ -91,6 +106,7 @@ func (h *Hub) care(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-second.C:
+			h.forgetGuests()
 			if v := h.book.Version(); v != seen {
 				seen = v
 				h.recheck()
@@ -250,12 +266,17 @@ func (v Via) network() netip.Prefix {
 	return p
 }
 
-// SetLimits changes Config.MaxSessions and MaxPerAddress from now on; who is in stays in.
-func (h *Hub) SetLimits(sessions, perAddress int) {
+// SetLimits changes the limits from now on, for transfers under way too; who is in stays in.
+func (h *Hub) SetLimits(l Limits) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.cfg.MaxSessions = cmp.Or(sessions, 1000)
-	h.cfg.MaxPerAddress = cmp.Or(perAddress, 50)
+	l.MaxSessions = cmp.Or(l.MaxSessions, 1000)
+	l.MaxPerAddress = cmp.Or(l.MaxPerAddress, 50)
+	l.MaxPerAccount = cmp.Or(l.MaxPerAccount, 200)
+	l.MaxTransfers = cmp.Or(l.MaxTransfers, 1000)
+	h.cfg.Limits = l
+	h.downRate.Store(l.Down)
+	h.upRate.Store(l.Up)
 }
 
 // Begin admits a connection. TooMany past the limits, Stopped while draining. Kick and Drain end the session;
@@ -286,6 +307,7 @@ func (h *Hub) leave(s *Session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.sessions, s.id)
+	h.unseat(s)
 	net := s.via.network()
 	if h.perNet[net]--; h.perNet[net] == 0 {
 		delete(h.perNet, net)

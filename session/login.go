@@ -11,8 +11,9 @@ import (
 
 // A login is an account that was let in, kept as the Book says now: sessions share it with the transfers they began.
 type login struct {
-	hub  *Hub
-	name string
+	hub   *Hub
+	name  string
+	guest *guest
 
 	mu      sync.Mutex
 	version uint64 // of the Book when acct was read

@@ -40,7 +40,7 @@ type Session struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	wake   atomic.Pointer[func()]
-	login  atomic.Pointer[login] // nil: nobody
+	login  atomic.Pointer[login] // nil: nobody; changed under hub.mu
 	heard  atomic.Int64          // time of the last request or byte, Unix ns
 
 	// under hub.mu
@@ -109,7 +109,8 @@ func (s *Session) SetTLS(on bool) {
 func (s *Session) Touch() { s.heard.Store(time.Now().UnixNano()) }
 
 // Login lets the account in: Book.Check, then its home is opened. A second Login replaces the first, also when it
-// fails. The errors are the Book's: Unauth for every refusal, TooMany when there were too many.
+// fails. Unauth for every refusal of the Book; TooMany when there were too many tries, or the account has as many sessions
+// as it may.
 func (s *Session) Login(name, password string) error { return s.prove(s.proof(name, password)) }
 
 // LoginKey is Login for who signed with a public key, as SSH has it.
@@ -139,14 +140,15 @@ func (s *Session) prove(p account.Proof) error {
 	a, err := s.hub.book.Check(s.ctx, p)
 	if err == nil {
 		l.name = a.Name
-		err = l.take(a)
+		if err = l.take(a); err == nil {
+			err = s.hub.seat(s, l)
+		}
 	}
 	if err != nil {
 		s.hub.log.Warn("log-in refused", "session", s.id, "account", p.Name, "proto", s.via.Proto,
 			"remote", s.via.Remote.String(), "reason", err.Error())
 		return err
 	}
-	s.login.Store(l)
 	s.hub.log.Info("log-in", "session", s.id, "account", a.Name, "proto", s.via.Proto, "remote", s.via.Remote.String(), "reason", "ok")
 	return nil
 }
@@ -160,7 +162,11 @@ func (s *Session) address() netip.Addr { return s.via.Remote.Addr().Unmap().With
 
 // Logout forgets the account (REIN, AUTH). A transfer under way goes on as the account that began it (RFC 959
 // section 4.1.1, REIN).
-func (s *Session) Logout() { s.login.Store(nil) }
+func (s *Session) Logout() {
+	s.hub.mu.Lock()
+	defer s.hub.mu.Unlock()
+	s.hub.unseat(s)
+}
 
 // Account returns who is logged in, as the Book says now; Unauth if nobody is or the account was suspended or removed.
 func (s *Session) Account() (account.Account, error) {
@@ -170,7 +176,11 @@ func (s *Session) Account() (account.Account, error) {
 
 // who is Account with the account's Store. A session whose account is no longer let in is kicked.
 func (s *Session) who() (account.Account, *files.Local, error) {
-	l := s.login.Load()
+	return s.admitted(s.login.Load())
+}
+
+// admitted is who for a log-in of s.
+func (s *Session) admitted(l *login) (account.Account, *files.Local, error) {
 	if l == nil {
 		return account.Account{}, nil, fault.New(fault.Unauth, "log in first")
 	}

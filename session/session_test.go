@@ -361,7 +361,7 @@ func TestRegister(t *testing.T) {
 
 func TestAdmission(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, Config{MaxSessions: 5, MaxPerAddress: 2})
+	h := newHouse(t, Config{Limits: Limits{MaxSessions: 5, MaxPerAddress: 2}})
 	begin := func(addr string) (*Session, error) {
 		s, err := h.hub.Begin(Via{Proto: "ftp", Remote: netip.MustParseAddrPort(addr)})
 		if err == nil {
@@ -548,11 +548,11 @@ func TestHomeThatCannotBeOpenedIsTriedAgain(t *testing.T) {
 // TestSetLimits: a reload admits by the new numbers, and 0 is the default as in Config.
 func TestSetLimits(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, Config{MaxSessions: 1})
+	h := newHouse(t, Config{Limits: Limits{MaxSessions: 1}})
 	h.begin()
 	_, err := h.hub.Begin(Via{Remote: from})
 	wantKind(t, "past the limit", err, fault.TooMany)
-	h.hub.SetLimits(0, 2)
+	h.hub.SetLimits(Limits{MaxPerAddress: 2})
 	h.begin()
 	_, err = h.hub.Begin(Via{Remote: from})
 	wantKind(t, "past the new limit", err, fault.TooMany)

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -26,6 +27,7 @@ func (v visit) target(p files.Path) target { return target{v.acct.Home, v.acct.N
 
 // enlist puts t in the live list. If the session ended meanwhile t is closed and refused.
 func (h *Hub) enlist(t *Transfer) (*Transfer, error) {
+	t.ctx, t.cancel = context.WithCancelCause(t.s.ctx)
 	h.mu.Lock()
 	if t.s.ctx.Err() == nil {
 		t.s.transfers = append(t.s.transfers, t)
@@ -44,6 +46,7 @@ func (h *Hub) enlist(t *Transfer) (*Transfer, error) {
 func (h *Hub) strike(t *Transfer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.uncount(t)
 	same := func(o *Transfer) bool { return o == t }
 	t.s.transfers = slices.DeleteFunc(t.s.transfers, same)
 	if t.up != nil {
@@ -75,16 +78,15 @@ func (t *Transfer) yields(s *Session, asked time.Time, patient bool) bool {
 	defer tick.Stop()
 	var aborted time.Time
 	for now := asked; ; now = time.Now() {
-		heard := time.Unix(0, t.heard.Load())
 		switch {
 		case !aborted.IsZero():
 			if now.Sub(aborted) > parkWithin {
 				return false
 			}
-		case !t.settled.Load() && now.Sub(heard) >= halfDead:
+		case !t.settled.Load() && t.silence(now) >= halfDead:
 			t.Abort(fault.New(fault.Cut, "another of your sessions goes on with it"))
 			aborted = now
-		case !patient, heard.After(asked), now.Sub(asked) > halfDead:
+		case !patient, time.Unix(0, t.heard.Load()).After(asked), now.Sub(asked) > halfDead:
 			return false
 		}
 		select {

@@ -31,6 +31,7 @@ type Transfer struct {
 	started time.Time
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
+	counted bool // under hub.mu: see Hub.count
 
 	at      atomic.Pointer[files.Path] // of a draft: the name that it has now
 	dropped atomic.Bool                // of a draft: its name was removed
@@ -39,6 +40,8 @@ type Transfer struct {
 
 	moved   atomic.Int64 // over the wire
 	heard   atomic.Int64 // time of the last byte, Unix ns
+	paused  atomic.Int64 // since when it waits for a limit, Unix ns; 0 if it does not
+	waited  atomic.Int64 // for limits since the last byte, ns
 	settled atomic.Bool  // all bytes are there: Commit is at work, and nobody takes over
 	meter   meter
 
@@ -51,15 +54,15 @@ type Transfer struct {
 	closed chan struct{}
 }
 
-// transfer begins a Transfer whose ends the caller sets before it is enlisted.
-func (v visit) transfer(verb string, p files.Path, need account.Perm) *Transfer {
+// transfer begins a Transfer whose ends the caller sets before it is enlisted, or strikes it. Busy if the account has as
+// many as it may.
+func (v visit) transfer(verb string, p files.Path, need account.Perm) (*Transfer, error) {
 	t := &Transfer{
-		s: v.s, who: v.s.login.Load(), verb: verb, path: p, key: v.target(p), store: v.store, need: need,
+		s: v.s, who: v.login, verb: verb, path: p, key: v.target(p), store: v.store, need: need,
 		started: v.since, closed: make(chan struct{}),
 	}
-	t.ctx, t.cancel = context.WithCancelCause(v.s.ctx)
 	t.heard.Store(time.Now().UnixNano())
-	return t
+	return t, v.s.hub.count(t)
 }
 
 // Info describes the file at the start: of a download what is read, of an upload what is kept.
@@ -89,44 +92,15 @@ func (t *Transfer) Done() int64 { return t.moved.Load() }
 // Abort cancels Context, for ABOR and kicks; the goroutine that moves the bytes then calls Close.
 func (t *Transfer) Abort(why error) { t.cancel(why) }
 
-// How a copy is cut into steps: small enough that one takes well under a second on a slow link, so that counters
-// and limits are fresh, and large enough that a fast link does not notice.
-const (
-	firstStep = 256 << 10
-	leastStep = 4 << 10
-	mostStep  = 4 << 20
-	quick     = 50 * time.Millisecond  // steps that take less grow
-	slow      = 500 * time.Millisecond // steps that take more shrink
-
-	wake = 250 * time.Millisecond // a reader with deadlines is woken this often, so that a stall shows
-)
-
-// A pace finds the size of the next step from how long the last one took.
-type pace struct {
-	step int64
-	last time.Time
-}
-
-func (p *pace) next(now time.Time) int64 {
-	took := now.Sub(p.last)
-	switch {
-	case p.last.IsZero():
-		p.step = firstStep
-	case took < quick:
-		p.step = min(2*p.step, mostStep)
-	case took > slow:
-		p.step = max(p.step/2, leastStep)
-	}
-	p.last = now
-	return p.step
-}
+// wake is how often a reader with deadlines is woken, so that a stall shows.
+const wake = 250 * time.Millisecond
 
 // ReadFrom receives the upload's bytes from src until EOF, through files.Pump. Any error other than EOF means cut:
 // after one, Commit is refused and Close parks.
 //
 // A src with SetReadDeadline is woken four times a second; reading must be able to go on after os.ErrDeadlineExceeded, as
 // it can on net.Conn and tls.Conn. Its deadline is cleared at the end. A src that brings nothing for Config.Stall
-// is cut.
+// is cut. One with Push is told to send what it holds back before the transfer waits for a limit.
 func (t *Transfer) ReadFrom(src io.Reader) (int64, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -139,32 +113,40 @@ func (t *Transfer) ReadFrom(src io.Reader) (int64, error) {
 	}
 	defer t.interrupt(deadline)()
 	var total int64
-	var pace pace
 	before := t.moved.Load() // by other calls, for a copy of several files
+	f := flow{t: t, deadline: deadline, patience: wake, push: pushes(src), before: before}
 	for {
-		n, err := files.Pump(t.up, src, mostStep, func(done, _ int64) (int64, error) {
-			now := time.Now()
-			t.count(now, before+total+done)
-			deadline(now.Add(wake))
-			if err := t.allowed(); err != nil {
+		n, err := files.Pump(t.up, src, mostStep, func(done, want int64) (int64, error) {
+			n, err := f.step(before+total+done, want)
+			if err != nil {
 				return 0, err
 			}
-			return t.up.Room(pace.next(now))
+			return t.up.Room(n)
 		})
 		total += n
-		now := time.Now()
-		t.count(now, before+total)
+		f.end(before + total)
 		switch {
 		case t.ctx.Err() != nil:
 			return total, t.fail(why(t.ctx))
 		case err == nil:
-			t.whole = true
+			t.arrived()
 			return total, nil
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return total, t.fail(cut(err))
-		case t.silence(now) >= t.s.hub.cfg.Stall:
+		case t.silence(time.Now()) >= t.s.hub.cfg.Stall:
 			return total, t.fail(fault.Wrap(fault.Cut, err, "nothing came for %s", t.s.hub.cfg.Stall))
 		}
+	}
+}
+
+// arrived notes that the source of an upload ended well. What waits for its commit then does not count any more: a
+// protocol may have many that do.
+func (t *Transfer) arrived() {
+	t.whole = true
+	if len(t.from) == 0 {
+		t.s.hub.mu.Lock()
+		defer t.s.hub.mu.Unlock()
+		t.s.hub.uncount(t)
 	}
 }
 
@@ -203,7 +185,8 @@ func (t *Transfer) source(p files.Path) (io.ReadCloser, error) {
 var errEnough = errors.New("all that was asked for is sent")
 
 // WriteTo sends the download's bytes to dst, through files.Pump. A dst with SetWriteDeadline that takes nothing for
-// Config.Stall is cut; its deadline is cleared at the end.
+// Config.Stall is cut; its deadline is cleared at the end. One with Push is told to send what it holds back before the
+// transfer waits for a limit.
 func (t *Transfer) WriteTo(dst io.Writer) (int64, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -215,17 +198,14 @@ func (t *Transfer) WriteTo(dst io.Writer) (int64, error) {
 		deadline = d.SetWriteDeadline
 	}
 	defer t.interrupt(deadline)()
-	var pace pace
-	n, err := files.Pump(dst, t.src, mostStep, func(done, _ int64) (int64, error) {
-		now := time.Now()
-		t.count(now, done)
-		deadline(now.Add(t.s.hub.cfg.Stall))
+	f := flow{t: t, deadline: deadline, patience: t.s.hub.cfg.Stall, push: pushes(dst)}
+	n, err := files.Pump(dst, t.src, mostStep, func(done, want int64) (int64, error) {
 		if left := t.size - t.base - done; left > 0 {
-			return min(left, pace.next(now)), t.allowed()
+			return f.step(done, min(left, want))
 		}
 		return 0, errEnough
 	})
-	t.count(time.Now(), n)
+	f.end(n)
 	switch {
 	case t.ctx.Err() != nil:
 		return n, t.fail(why(t.ctx))
@@ -236,6 +216,14 @@ func (t *Transfer) WriteTo(dst io.Writer) (int64, error) {
 	}
 	t.whole = true
 	return n, nil
+}
+
+// pushes returns the Push of one end of a connection.
+func pushes(end any) func() {
+	if p, ok := end.(interface{ Push() }); ok {
+		return p.Push
+	}
+	return func() {}
 }
 
 // usable tells why the bytes cannot be moved, nil if they can; mine is false for the wrong direction. t.mu is held.
@@ -266,28 +254,39 @@ func (t *Transfer) interrupt(deadline func(time.Time) error) (stop func()) {
 
 // allowed tells whether the transfer may go on: it was not aborted, and the account still may.
 func (t *Transfer) allowed() error {
+	_, err := t.entitled()
+	return err
+}
+
+// entitled is allowed with the account as it is now.
+func (t *Transfer) entitled() (account.Account, error) {
 	if t.ctx.Err() != nil {
-		return why(t.ctx)
+		return account.Account{}, why(t.ctx)
 	}
 	a, _, err := t.who.now(t.ctx)
 	if err == nil && a.May(t.path)&t.need != t.need {
 		err = denied(t.path)
 	}
-	return err
+	return a, err
 }
 
 // count notes that done bytes went over the wire.
 func (t *Transfer) count(now time.Time, done int64) {
 	if t.moved.Swap(done) != done {
 		t.heard.Store(now.UnixNano())
+		t.waited.Store(0)
 		t.s.heard.Store(now.UnixNano())
 	}
 	t.meter.note(now, done)
 }
 
-// silence tells how long no byte went over the wire.
+// silence tells how long no byte went over the wire although one might have.
 func (t *Transfer) silence(now time.Time) time.Duration {
-	return now.Sub(time.Unix(0, t.heard.Load()))
+	since := t.heard.Load() + t.waited.Load()
+	if p := t.paused.Load(); p != 0 {
+		since += now.UnixNano() - p
+	}
+	return now.Sub(time.Unix(0, since))
 }
 
 func (t *Transfer) moving(now time.Time) *Moving {

@@ -239,7 +239,7 @@ func (a *ask) blocks(t *session.Transfer) (*sftp.Packet, error) {
 		if a.Block != 0 {
 			want = min(want, int64(a.Block)-inBlock)
 		}
-		m, err := t.ReadAt(buf[:want], off)
+		m, err := t.Peek(buf[:want], off)
 		h.Write(buf[:m])
 		off, n, inBlock = off+int64(m), n-int64(m), inBlock+int64(m)
 		if a.Block != 0 && inBlock == int64(a.Block) {

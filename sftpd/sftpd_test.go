@@ -82,7 +82,7 @@ func newHouse(t testing.TB, changes ...func(*Config, *limits)) *house {
 	}
 	h.book = book
 	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	h.hub = session.NewHub(session.Config{Book: book, Strict: true, MaxPerAddress: 1000, Log: log})
+	h.hub = session.NewHub(session.Config{Book: book, Strict: true, Limits: session.Limits{MaxPerAddress: 1000, MaxPerAccount: 1000}, Log: log})
 	c := Config{Hub: h.hub, HostKeys: []ssh.Signer{signer(t)}, Log: log}
 	var l limits
 	for _, change := range changes {

@@ -18,6 +18,7 @@ var zhAccount = map[string]string{
 	"an account has at most %d grants":                                                                     "一个账户最多有 %d 项授权",
 	"%s has no grant at %s":                                                                                "%s 在 %s 处没有授权",
 	"%q is no e-mail address":                                                                              "%q 不是电子邮件地址",
+	"a rate is 1 or more bytes a second, or none":                                                          "速率应为每秒 1 或更多字节，或者 none",
 	"a quota is 0 or more bytes, or none":                                                                  "配额应为 0 或更多字节，或者 none",
 	"an account can be made active or suspended, not %s":                                                   "账户只能设为 active 或 suspended，不能设为 %s",
 	"%s is the last active operator; make another one first":                                               "%s 是最后一个有效的管理员，请先另设一个",

@@ -1,0 +1,73 @@
+package session
+
+import "sampan/fault"
+
+// A guest is what the sessions of one account have in common.
+type guest struct {
+	down, up *valve
+
+	// under Hub.mu
+	sessions  int
+	transfers int // whose bytes are not all there yet
+}
+
+// seat makes l the log-in of s, which counts among the sessions of its account. TooMany when these are as many as they
+// may be.
+func (h *Hub) seat(s *Session, l *login) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.sessions[s.id] != s {
+		return s.gone()
+	}
+	h.unseat(s)
+	g := h.guests[l.name]
+	if g == nil {
+		g = &guest{down: newValve(), up: newValve()}
+		h.guests[l.name] = g
+	}
+	if g.sessions >= h.cfg.MaxPerAccount {
+		return fault.New(fault.TooMany, "your account has as many sessions as it may; end one and try again")
+	}
+	g.sessions++
+	l.guest = g
+	s.login.Store(l)
+	return nil
+}
+
+// unseat takes the log-in from s. h.mu is held.
+func (h *Hub) unseat(s *Session) {
+	if l := s.login.Swap(nil); l != nil {
+		l.guest.sessions--
+	}
+}
+
+// count counts t among the transfers of its account; Busy when these are as many as they may be.
+func (h *Hub) count(t *Transfer) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if t.who.guest.transfers >= h.cfg.MaxTransfers {
+		return fault.New(fault.Busy, "your account moves as many files at once as it may; wait until one has ended")
+	}
+	t.counted = true
+	t.who.guest.transfers++
+	return nil
+}
+
+// uncount is the reverse of count; once is enough. h.mu is held.
+func (h *Hub) uncount(t *Transfer) {
+	if t.counted {
+		t.counted = false
+		t.who.guest.transfers--
+	}
+}
+
+// forgetGuests drops those who are gone, when their valves are free: who comes back sooner finds them as they were.
+func (h *Hub) forgetGuests() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for name, g := range h.guests {
+		if g.sessions == 0 && g.transfers == 0 && g.down.wait() <= 0 && g.up.wait() <= 0 {
+			delete(h.guests, name)
+		}
+	}
+}
