@@ -357,7 +357,11 @@ func (c *conn) flushLocked() {
 	if len(r.ready) == 0 {
 		return
 	}
-	c.out.SetWriteDeadline(time.Now().Add(c.srv.limits.write))
+	patience := c.srv.limits.write
+	if c.sess.Context().Err() != nil { // its place may be somebody else's already
+		patience = c.srv.limits.linger
+	}
+	c.out.SetWriteDeadline(time.Now().Add(patience))
 	if _, err := c.out.Write(c.charset.tell(r.ready)); err != nil {
 		c.tcp.Close()
 	}

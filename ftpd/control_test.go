@@ -264,8 +264,9 @@ func TestThreeWrongPasswords(t *testing.T) {
 func TestConnectionLimit(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, func(_ *house, _ *Config, c *session.Config) { c.MaxSessions = 2 })
-	a := h.dial()
-	h.dial()
+	h.add("alice", -1, nil)
+	a := h.login("alice")
+	h.login("alice")
 	p := h.connect(h.addr)
 	p.want(421)
 	p.gone()

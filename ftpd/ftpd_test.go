@@ -60,7 +60,7 @@ func newHouse(t testing.TB, changes ...change) *house {
 	}
 	h.book = book
 	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	hc := session.Config{Book: book, Limits: session.Limits{MaxPerAddress: 1000}, Log: log}
+	hc := session.Config{Book: book, Limits: session.Limits{MaxPerAddress: 1000, MaxPerAccount: 1000}, Log: log}
 	fc := Config{TLS: serverTLS(t), Log: log}
 	for _, c := range changes {
 		c(h, &fc, &hc)

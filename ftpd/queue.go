@@ -91,12 +91,13 @@ func (c *conn) wakeAt(t time.Time) {
 	c.tcp.SetReadDeadline(t)
 }
 
-// wake ends reading.
+// wake ends reading, and soon the writing of replies that nobody reads.
 func (c *conn) wake() {
 	c.hold.Lock()
 	defer c.hold.Unlock()
 	if !c.over {
 		c.tcp.SetReadDeadline(longAgo)
+		c.tcp.SetWriteDeadline(time.Now().Add(c.srv.limits.linger))
 	}
 }
 

@@ -279,7 +279,7 @@ func (h *Hub) SetLimits(l Limits) {
 	h.upRate.Store(l.Up)
 }
 
-// Begin admits a connection. TooMany past the limits, Stopped while draining. Kick and Drain end the session;
+// Begin admits a connection. TooMany past the limits, unless somebody who did not log in gives way; Stopped while draining. Kick and Drain end the session;
 // Session.Context tells the protocol.
 func (h *Hub) Begin(v Via) (*Session, error) {
 	h.mu.Lock()
@@ -288,10 +288,10 @@ func (h *Hub) Begin(v Via) (*Session, error) {
 	switch {
 	case h.draining:
 		return nil, stopping()
-	case len(h.sessions) >= h.cfg.MaxSessions:
-		return nil, fault.New(fault.TooMany, "the server has as many sessions as it may; try again later")
-	case h.perNet[net] >= h.cfg.MaxPerAddress:
+	case h.perNet[net] >= h.cfg.MaxPerAddress && !h.makeRoom(net, true):
 		return nil, fault.New(fault.TooMany, "your address has as many sessions as it may; end one and try again")
+	case len(h.sessions) >= h.cfg.MaxSessions && !h.makeRoom(net, false):
+		return nil, fault.New(fault.TooMany, "the server has as many sessions as it may; try again later")
 	}
 	h.lastID++
 	s := &Session{hub: h, id: h.lastID, since: time.Now(), via: v}
@@ -306,6 +306,14 @@ func (h *Hub) Begin(v Via) (*Session, error) {
 func (h *Hub) leave(s *Session) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.drop(s)
+}
+
+// drop is leave, for who holds h.mu.
+func (h *Hub) drop(s *Session) {
+	if h.sessions[s.id] != s {
+		return
+	}
 	delete(h.sessions, s.id)
 	h.unseat(s)
 	net := s.via.network()

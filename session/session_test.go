@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -361,37 +362,41 @@ func TestRegister(t *testing.T) {
 
 func TestAdmission(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, Config{Limits: Limits{MaxSessions: 5, MaxPerAddress: 2}})
-	begin := func(addr string) (*Session, error) {
-		s, err := h.hub.Begin(Via{Proto: "ftp", Remote: netip.MustParseAddrPort(addr)})
-		if err == nil {
-			t.Cleanup(s.End)
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, Config{Limits: Limits{MaxSessions: 5, MaxPerAddress: 2}})
+		h.add("alice", account.Unlimited, "")
+		begin := func(addr string) (*Session, error) {
+			s, err := h.hub.Begin(Via{Proto: "ftp", Remote: netip.MustParseAddrPort(addr)})
+			if err == nil {
+				t.Cleanup(s.End)
+				must(t, s.Login("alice", password)) // others may have to give way
+			}
+			return s, err
 		}
-		return s, err
-	}
-	first, err := begin("192.0.2.1:1")
-	must(t, err)
-	_, err = begin("[::ffff:192.0.2.1]:2")
-	must(t, err)
-	_, err = begin("192.0.2.1:3")
-	wantKind(t, "the third of an address", err, fault.TooMany)
-	_, err = begin("[2001:db8::1]:1")
-	must(t, err)
-	_, err = begin("[2001:db8::ffff]:1")
-	must(t, err)
-	_, err = begin("[2001:db8::abcd:1]:1")
-	wantKind(t, "the third of a /64", err, fault.TooMany)
-	_, err = begin("192.0.2.2:1")
-	must(t, err)
-	_, err = begin("192.0.2.3:1")
-	wantKind(t, "the sixth", err, fault.TooMany)
-	first.End()
-	first.End()
-	_, err = begin("192.0.2.1:4")
-	must(t, err)
-	if n := len(h.hub.Live()); n != 5 {
-		t.Errorf("%d live, want 5", n)
-	}
+		first, err := begin("192.0.2.1:1")
+		must(t, err)
+		_, err = begin("[::ffff:192.0.2.1]:2")
+		must(t, err)
+		_, err = begin("192.0.2.1:3")
+		wantKind(t, "the third of an address", err, fault.TooMany)
+		_, err = begin("[2001:db8::1]:1")
+		must(t, err)
+		_, err = begin("[2001:db8::ffff]:1")
+		must(t, err)
+		_, err = begin("[2001:db8::abcd:1]:1")
+		wantKind(t, "the third of a /64", err, fault.TooMany)
+		_, err = begin("192.0.2.2:1")
+		must(t, err)
+		_, err = begin("192.0.2.3:1")
+		wantKind(t, "the sixth", err, fault.TooMany)
+		first.End()
+		first.End()
+		_, err = begin("192.0.2.1:4")
+		must(t, err)
+		if n := len(h.hub.Live()); n != 5 {
+			t.Errorf("%d live, want 5", n)
+		}
+	})
 }
 
 func TestSuspendedIsRefusedAndKicked(t *testing.T) {
@@ -548,14 +553,16 @@ func TestHomeThatCannotBeOpenedIsTriedAgain(t *testing.T) {
 // TestSetLimits: a reload admits by the new numbers, and 0 is the default as in Config.
 func TestSetLimits(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, Config{Limits: Limits{MaxSessions: 1}})
-	h.begin()
-	_, err := h.hub.Begin(Via{Remote: from})
-	wantKind(t, "past the limit", err, fault.TooMany)
-	h.hub.SetLimits(Limits{MaxPerAddress: 2})
-	h.begin()
-	_, err = h.hub.Begin(Via{Remote: from})
-	wantKind(t, "past the new limit", err, fault.TooMany)
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t, Config{Limits: Limits{MaxSessions: 1}})
+		h.begin()
+		_, err := h.hub.Begin(Via{Remote: from})
+		wantKind(t, "past the limit", err, fault.TooMany)
+		h.hub.SetLimits(Limits{MaxPerAddress: 2})
+		h.begin()
+		_, err = h.hub.Begin(Via{Remote: from})
+		wantKind(t, "past the new limit", err, fault.TooMany)
+	})
 }
 
 // TestPartsExpireWhenAHomeIsOpened: a server that is started seldom does not keep parts for ever.

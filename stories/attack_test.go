@@ -493,6 +493,9 @@ func TestMallorySessions(t *testing.T) {
 			t.Fatal(err)
 		} else {
 			t.Cleanup(w.close)
+			if err := w.login("alice", "pw-of-alice"); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	if refused != 7 {
