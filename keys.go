@@ -68,8 +68,8 @@ func (e *env) printKeys(list []admin.Key) {
 	e.table([]column{
 		{title: words.M("fingerprint")},
 		{title: words.M("type")},
-		{title: words.M("added")},
-		{title: words.M("comment")},
+		{title: words.M("added"), cut: cutTime, least: leastTime},
+		{title: words.M("comment"), cut: words.Cut, least: leastText},
 	}, rows)
 }
 

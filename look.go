@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -35,11 +36,11 @@ func (e *env) printRequests(list []admin.Request) {
 		rows[i] = []string{r.Name, e.when(r.Asked), r.Remote, r.Email, r.Note}
 	}
 	e.table([]column{
-		{title: words.M("name")},
-		{title: words.M("asked")},
-		{title: words.M("from")},
-		{title: words.M("e-mail")},
-		{title: words.M("note")},
+		{title: words.M("name")}, // it has to be given whole
+		{title: words.M("asked"), cut: cutTime, least: leastTime},
+		{title: words.M("from"), cut: words.Cut, least: leastText},
+		{title: words.M("e-mail"), cut: words.Cut, least: leastText},
+		{title: words.M("note"), cut: words.Cut, least: leastText},
 	}, rows)
 }
 
@@ -182,27 +183,46 @@ func (e *env) printSessions(list []admin.Session) {
 	}
 	rows := make([][]string, len(list))
 	for i, s := range list {
-		who, doing := s.Account, ""
+		who := s.Account
 		if who == "" {
 			who = e.text(words.M("(not logged in)"))
 		}
+		row := []string{strconv.FormatInt(s.ID, 10), who, s.Proto, withoutPort(s.Remote), e.when(s.Since), "", "", "", ""}
 		if m := s.Doing; m != nil {
-			doing = fmt.Sprintf("%s %s %s", m.Verb, m.Path, words.Bytes(m.Done))
+			done := words.Bytes(m.Done)
 			if m.Size > 0 {
-				doing += fmt.Sprintf("/%s %d%%", words.Bytes(m.Size), m.Done*100/m.Size)
+				done += fmt.Sprintf("/%s %2d%%", words.Bytes(m.Size), m.Done*100/m.Size)
 			}
-			doing += fmt.Sprintf(" %s/s", words.Bytes(int64(m.BytesPerSec)))
+			copy(row[5:], []string{m.Verb, done, words.Bytes(int64(m.BytesPerSec)) + "/s", m.Path})
 		}
-		rows[i] = []string{strconv.FormatInt(s.ID, 10), who, s.Proto, s.Remote, e.when(s.Since), doing}
+		rows[i] = row
 	}
 	e.table([]column{
 		{title: words.M("id"), right: true},
-		{title: words.M("name")},
+		{title: words.M("name"), cut: words.Cut, least: leastName},
 		{title: words.M("by")},
-		{title: words.M("from")},
-		{title: words.M("since")},
-		{title: words.M("moving")},
+		{title: words.M("from"), cut: words.Cut, least: leastText},
+		{title: words.M("since"), cut: cutTime, least: leastTime},
+		{title: words.M("what")},
+		{title: words.M("done"), right: true, cut: cutDone, least: len("100%")},
+		{title: words.M("rate"), right: true},
+		{title: words.M("path"), cut: words.CutHead, least: leastText},
 	}, rows)
+}
+
+func withoutPort(remote string) string {
+	if a, err := netip.ParseAddrPort(remote); err == nil {
+		return a.Addr().String()
+	}
+	return remote
+}
+
+// cutDone leaves the percent, where it is known.
+func cutDone(s string, width int) string {
+	if words.Width(s) > width {
+		s = s[strings.LastIndexByte(s, ' ')+1:]
+	}
+	return s
 }
 
 func (e *env) kick(ctx context.Context, c *admin.Client, whom, why string) (answer, error) {
@@ -265,13 +285,13 @@ func (e *env) printLog(list []admin.Transfer) {
 		rows[i] = []string{e.when(t.When), t.Account, t.Proto, t.Remote, t.Verb, words.Bytes(t.Bytes), t.Result, path}
 	}
 	e.table([]column{
-		{title: words.M("when")},
-		{title: words.M("name")},
+		{title: words.M("when"), cut: cutTime, least: leastTime},
+		{title: words.M("name"), cut: words.Cut, least: leastName},
 		{title: words.M("by")},
-		{title: words.M("from")},
+		{title: words.M("from"), cut: words.Cut, least: leastText},
 		{title: words.M("what")},
 		{title: words.M("bytes"), right: true},
 		{title: words.M("result")},
-		{title: words.M("path")},
+		{title: words.M("path"), cut: words.CutHead, least: leastText},
 	}, rows)
 }

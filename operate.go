@@ -5,7 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
 	"strings"
+
+	"golang.org/x/term"
 
 	"sampan/admin"
 	"sampan/words"
@@ -71,10 +75,70 @@ func (e *env) operate(row command, creates bool, do func(ctx context.Context, c 
 // column is the head of one column of a table.
 type column struct {
 	title words.Message
-	right bool // numbers stand at the right
+	right bool                             // numbers stand at the right
+	cut   func(s string, width int) string // shortens a cell where the table is too wide for the terminal; nil if it must not be
+	least int                              // columns that cut leaves
 }
 
-// table prints rows under their heads, with widths as a terminal shows them.
+// Columns that can be cut, and what is left of them.
+const (
+	leastTime = len("01-02 15:04")
+	leastName = 8
+	leastText = 11
+)
+
+// cutTime leaves the year out.
+func cutTime(s string, width int) string {
+	if long := len("2006-01-02 15:04"); width < long && len(s) == long {
+		return s[long-leastTime:]
+	}
+	return s
+}
+
+// fit makes widths, and the two spaces behind each, no wider than room, as far as columns can be cut: times first, then
+// whichever has most.
+func fit(columns []column, widths []int, room int) {
+	over := -room - 2
+	for _, w := range widths {
+		over += w + 2
+	}
+	shrink := func(i, n int) {
+		widths[i] -= n
+		over -= n
+	}
+	for i, c := range columns {
+		if over > 0 && c.least == leastTime {
+			shrink(i, max(0, widths[i]-leastTime))
+		}
+	}
+	for over > 0 {
+		most, spare := 0, 0
+		for i, c := range columns {
+			if n := widths[i] - c.least; c.cut != nil && n > spare {
+				most, spare = i, n
+			}
+		}
+		if spare == 0 {
+			return
+		}
+		shrink(most, 1)
+	}
+}
+
+// columns is how wide the output is; 0 where it is no terminal, and COLUMNS does not tell.
+func (e *env) columns() int {
+	if n, err := strconv.Atoi(e.getenv("COLUMNS")); err == nil && n > 0 {
+		return n
+	}
+	if f, ok := e.out.(*os.File); ok {
+		if n, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return n
+		}
+	}
+	return 0
+}
+
+// table prints rows under their heads, with widths as a terminal shows them, and cut to what a terminal has.
 func (e *env) table(columns []column, rows [][]string) {
 	titles := make([]string, len(columns))
 	for i, c := range columns {
@@ -88,10 +152,16 @@ func (e *env) table(columns []column, rows [][]string) {
 			widths[i] = max(widths[i], words.Width(row[i]))
 		}
 	}
+	if n := e.columns(); n > 0 {
+		fit(columns, widths, n)
+	}
 	for _, row := range all {
 		var line strings.Builder
 		for i, cell := range row {
-			if fill := strings.Repeat(" ", widths[i]-words.Width(cell)); columns[i].right {
+			if words.Width(cell) > widths[i] {
+				cell = columns[i].cut(cell, widths[i])
+			}
+			if fill := strings.Repeat(" ", max(0, widths[i]-words.Width(cell))); columns[i].right {
 				line.WriteString(fill + cell)
 			} else {
 				line.WriteString(cell + fill)

@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -361,7 +362,7 @@ func TestKickAndLog(t *testing.T) {
 	h := p.login()
 	h.store("file", make([]byte, 50_000))
 	p.moving(50_000)
-	if said := sampan(t, "", "who", "--data", p.data); !strings.Contains(said, "alice") || !strings.Contains(said, "put /file 49K") {
+	if said := sampan(t, "", "who", "--data", p.data); !regexp.MustCompile(`alice .* put +49K +\S+/s +/file\n`).MatchString(said) {
 		t.Errorf("who says\n%s", said)
 	}
 	if said := sampan(t, "", "kick", "alice", "--note", "come back later", "--data", p.data); !strings.Contains(said, "1 sessions are ended") {

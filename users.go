@@ -160,13 +160,13 @@ func (e *env) printUsers(list []admin.User) {
 		rows[i] = []string{u.Name, e.state(u.State), operator, used(u.Used), size(u.Quota).short(), e.when(u.LastSeen), u.Home}
 	}
 	e.table([]column{
-		{title: words.M("name")},
+		{title: words.M("name"), cut: words.Cut, least: leastName},
 		{title: words.M("state")},
 		{title: words.M("operator")},
 		{title: words.M("used"), right: true},
 		{title: words.M("quota"), right: true},
-		{title: words.M("last seen")},
-		{title: words.M("home")},
+		{title: words.M("last seen"), cut: cutTime, least: leastTime},
+		{title: words.M("home"), cut: words.CutHead, least: leastText},
 	}, rows)
 }
 

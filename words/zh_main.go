@@ -175,7 +175,7 @@ var zhMain = map[string]string{
 	"last seen": "上次登录", "created": "创建于", "e-mail": "邮箱", "lenient": "宽松", "download limit": "下载限速", "upload limit": "上传限速", "may do": "权限", "never": "从未", "yes": "是", "no": "否",
 	"active": "正常", "suspended": "停用", "pending": "待批", "refused": "已拒",
 	"asked": "申请于", "from": "来自", "note": "附言", "recorded": "记录", "counted": "清点", "difference": "差额",
-	"id": "编号", "by": "协议", "since": "始于", "moving": "正在传送", "when": "时间", "what": "操作", "bytes": "字节", "result": "结果", "path": "路径",
+	"id": "编号", "by": "协议", "since": "始于", "done": "已传", "rate": "速率", "when": "时间", "what": "操作", "bytes": "字节", "result": "结果", "path": "路径",
 
 	// the demo
 	"play the whole story on this machine, and say what it proves": "在本机演示整个过程，并说明证明了什么",
