@@ -22,6 +22,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sampan/admin"
 )
 
 // process is a `sampan serve` of a test.
@@ -137,10 +139,15 @@ func (p *process) login() hand {
 	p.t.Cleanup(func() { c.Close() })
 	h := hand{p.t, c}
 	h.want(220)
+	h.logIn()
+	return h
+}
+
+func (h hand) logIn() {
+	h.t.Helper()
 	h.ask(331, "USER alice")
 	h.ask(230, "PASS correct horse")
 	h.ask(200, "TYPE I")
-	return h
 }
 
 func (h hand) want(code int) string {
@@ -294,23 +301,34 @@ func TestReload(t *testing.T) {
 	}
 	use(0)
 	settings("max-sessions = 5\n")
+	sampan(t, "correct horse", "user", "add", "alice", "--data", filepath.Join(dir, "data"), "--password-stdin")
 	p := serveProcess(t, filepath.Join(dir, "data"), "--tls-cert", cert, "--tls-key", key, "--config", config)
 	p.waitLog(`"msg":"serving"`)
 	p.wantPin(pins[0])
 
 	use(1)
-	settings("max-sessions = 1\npassive-ports = '40000-40001'\n")
+	settings("max-sessions = 1\npassive-ports = '40000-40001'\nup-limit = 100\n")
 	p.signal(syscall.SIGHUP)
 	p.waitLog(`"msg":"settings reloaded"`)
 	p.waitLog(`"setting":"passive-ports"`)
 	p.wantPin(pins[1])
-	first := p.greeted()
+	first := hand{t, textproto.NewConn(p.greeted())}
+	first.logIn()
 	second, err := textproto.Dial("tcp", p.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer second.Close()
 	hand{t, second}.want(421)
+	slow := first.store("file", make([]byte, 10_000))
+	p.waitFor("an upload that the limit slows", func() bool {
+		var in []admin.Session
+		if err := json.Unmarshal([]byte(sampan(t, "", "who", "--json", "--data", p.data)), &in); err != nil {
+			t.Fatal(err)
+		}
+		return in[0].Doing != nil && in[0].Doing.Done > 0 && in[0].Doing.Done < 10_000
+	})
+	slow.Close()
 	first.Close()
 
 	if err := os.WriteFile(cert, []byte("rubbish"), 0o600); err != nil {
