@@ -22,13 +22,13 @@ type wire struct {
 	t       *testing.T
 	address string // of the control connection
 	reset   bool   // cut with a reset, else with an end as if all were well
-	hidden  bool   // the client hears nothing of a cut
 	over    chan struct{}
 
-	mu   sync.Mutex
-	cuts []int64 // of the data connections to come, one each: bytes to let through; -1 is all
-	live map[net.Conn]bool
-	done atomic.Int32 // cuts made
+	mu     sync.Mutex
+	hidden bool    // the client hears nothing of a cut
+	cuts   []int64 // of the data connections to come, one each: bytes to let through; -1 is all
+	live   map[net.Conn]bool
+	done   atomic.Int32 // cuts made
 
 	delay          time.Duration // each way
 	client, server int           // how many rounds each end knows of, as what it received tells
@@ -227,10 +227,20 @@ func (w *wire) plan(cuts ...int64) {
 	w.cuts = cuts
 }
 
+// hide keeps cuts from the client: it hears nothing of them on the data connection.
+func (w *wire) hide() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.hidden = true
+}
+
 func (w *wire) cut(a, b net.Conn) {
 	w.done.Add(1)
+	w.mu.Lock()
+	hidden := w.hidden
+	w.mu.Unlock()
 	for _, c := range []net.Conn{a, b} {
-		if w.hidden && c == a {
+		if hidden && c == a {
 			continue
 		}
 		if w.reset {
@@ -398,7 +408,7 @@ func TestNobodyTrustsALinkBehindACut(t *testing.T) {
 		t.Run(fmt.Sprintf("plain=%v", plain), func(t *testing.T) {
 			t.Parallel()
 			h, w := newWire(t, false)
-			w.hidden = true
+			w.hide()
 			local := t.TempDir()
 			content := bytesOf(7, 20_000)
 			plant(t, local, map[string][]byte{"one": content, "tree/two": content})
