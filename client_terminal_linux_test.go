@@ -100,7 +100,7 @@ func (s *screen) read() {
 func (s *screen) expect(pattern string) string {
 	s.t.Helper()
 	re := regexp.MustCompile(pattern)
-	end := time.After(20 * time.Second)
+	end := time.After(time.Minute) // the disk may be busy
 	for {
 		s.mu.Lock()
 		text := s.shown[s.from:]
@@ -136,7 +136,7 @@ func (s *screen) ends(code int) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		s.t.Fatal("it does not end")
 	}
 	if got := s.cmd.ProcessState.ExitCode(); got != code {
@@ -238,7 +238,7 @@ func TestOnATerminal(t *testing.T) {
 func serveFor(t *testing.T, dir string) string {
 	t.Helper()
 	data := filepath.Join(dir, "D")
-	server := program(t, "serve", "--data", data, "--ftp", "127.0.0.1:0")
+	server := program(t, "serve", "--data", data, "--ftp", "127.0.0.1:0", "--durability", "fast")
 	server.Env = append(server.Env, "HOME="+dir, "XDG_RUNTIME_DIR="+dir)
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
