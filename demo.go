@@ -18,8 +18,11 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"sampan/admin"
 	"sampan/fault"
+	"sampan/sftpd"
 	"sampan/words"
 )
 
@@ -41,6 +44,7 @@ type demo struct {
 	*env
 	dir, data string
 	url, pin  string
+	sftp      string // the same home over SFTP
 	server    *exec.Cmd
 	api       *admin.Client
 	part      int64 // bytes that the cut left
@@ -57,7 +61,7 @@ func playDemo(ctx context.Context, e *env) error {
 	began := time.Now()
 	d := &demo{env: e, dir: dir, data: filepath.Join(dir, "data")}
 	defer d.stop()
-	for _, act := range []func(context.Context) error{d.serve, d.join, d.cut, d.resume, d.fetch, d.overfill} {
+	for _, act := range []func(context.Context) error{d.serve, d.join, d.cut, d.resume, d.fetch, d.overSFTP, d.overfill} {
 		if err := act(ctx); err != nil {
 			return errors.Join(err, ctx.Err())
 		}
@@ -144,8 +148,9 @@ func (d *demo) serve(ctx context.Context) error {
 	var certs certificates
 	certs.now.Store(&pair)
 	d.pin, d.url = certs.pin(), "ftp://alice@"+where["ftp"]+"/"
+	d.sftp = "sftp://alice@" + where["sftp"] + "/"
 	d.api = admin.NewClient(socketPath(d.data))
-	d.say(words.M("It listens on %s; its certificate is %s", where["ftp"], d.pin))
+	d.say(words.M("It listens on %s, and for SFTP on %s; its certificate is %s", where["ftp"], where["sftp"], d.pin))
 	return nil
 }
 
@@ -304,6 +309,25 @@ func (d *demo) fetch(ctx context.Context) error {
 		return errors.Join(err, fault.New(fault.Mismatch, "this does not hold: %s", words.M("what comes back is the source, byte for byte")))
 	}
 	return d.same(filepath.Join(d.dir, "back"), words.M("what comes back is the source, byte for byte"))
+}
+
+// overSFTP: what came over FTP is there over SFTP. Keys and settings of whoever plays the demo stay out of it.
+func (d *demo) overSFTP(ctx context.Context) error {
+	d.act(words.M("She downloads it over SFTP too: the account, the home and the quota are the same"))
+	keys, err := sftpd.HostKeys(filepath.Join(d.data, sshDir))
+	if err != nil {
+		return err
+	}
+	c, err := d.program(ctx, "get", d.sftp+"big", "back2", "--pin", ssh.FingerprintSHA256(keys[0].PublicKey()))
+	if err != nil {
+		return err
+	}
+	c.Env = append(c.Env, "HOME="+d.dir, "SSH_AUTH_SOCK=")
+	fmt.Fprintln(d.out, "$ sampan get "+d.sftp+"big back2")
+	if err := c.Run(); err != nil {
+		return fault.Wrap(fault.Mismatch, err, "this does not hold: %s", words.M("over SFTP it is the same file, byte for byte"))
+	}
+	return d.same(filepath.Join(d.dir, "back2"), words.M("over SFTP it is the same file, byte for byte"))
 }
 
 // same proves that a file is the source.

@@ -55,7 +55,7 @@ func (s *syncBuffer) String() string {
 func serveProcess(t *testing.T, data string, flags ...string) *process {
 	t.Helper()
 	p := &process{t: t, data: data}
-	p.cmd = exec.Command("sampan", append([]string{"serve", "--data", data, "--ftp", "127.0.0.1:0"}, flags...)...)
+	p.cmd = exec.Command("sampan", append([]string{"serve", "--data", data, "--ftp", "127.0.0.1:0", "--sftp", "off"}, flags...)...)
 	p.cmd.Env = append(os.Environ(), "LC_ALL=C")
 	p.cmd.Stderr = &p.log
 	if err := p.cmd.Start(); err != nil {

@@ -64,17 +64,27 @@ func (srv *server) urls() (list []string) {
 }
 
 // joinCommand is what the second person types, with the pin of the generated certificate or the operator's. That of an
-// authority needs none. Where there is only SFTP it is OpenSSH's.
+// authority needs none. Where there is only SFTP it is joinSSH.
 func (srv *server) joinCommand() string {
 	first := srv.urls()[0]
-	if at, ok := strings.CutPrefix(first, "sftp://"); ok {
-		return "ssh ssh://register@" + at
+	if strings.HasPrefix(first, "sftp://") {
+		return srv.joinSSH()
 	}
 	join := "sampan join " + first
 	if d := srv.settings.ACMEDomain; d != "" && string(d) == string(srv.settings.PublicAddress) {
 		return join
 	}
 	return join + " --pin " + srv.certs.pin()
+}
+
+// joinSSH is what somebody types who has OpenSSH and not this program; "" where SFTP is off.
+func (srv *server) joinSSH() string {
+	for _, u := range srv.urls() {
+		if at, ok := strings.CutPrefix(u, "sftp://"); ok {
+			return "ssh ssh://register@" + at
+		}
+	}
+	return ""
 }
 
 func bracket(host string) string {

@@ -134,7 +134,7 @@ func (srv *server) show(ctx context.Context, screen *console.Screen) (left <-cha
 	go func() {
 		defer close(done)
 		ended <- screen.Run(ctx, console.Config{
-			Client: admin.InProcess(srv.operators.http.Handler), Join: srv.joinCommand(), Addresses: srv.urls(),
+			Client: admin.InProcess(srv.operators.http.Handler), Join: srv.joinCommand(), JoinSSH: srv.joinSSH(), Addresses: srv.urls(),
 			DefaultQuota: int64(srv.settings.DefaultQuota.size),
 		})
 	}()

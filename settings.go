@@ -59,7 +59,7 @@ type settings struct {
 func defaults() settings {
 	return settings{
 		Data: "data",
-		FTP:  ":2121", FTPS: off, SFTP: off, HTTPS: off,
+		FTP:  ":2121", FTPS: off, HTTPS: off, // SFTP depends on these
 		PassivePorts:  portRange{low: -1},
 		Durability:    choice{is: "strict", of: []string{"strict", "fast"}},
 		PlainLogins:   choice{is: "loopback", of: []string{"loopback", "always", "never"}},
@@ -107,7 +107,7 @@ func settingRows() []setting {
 		},
 		{
 			"sftp", "ADDR", func(s *settings) field { return &s.SFTP }, false,
-			words.M("listen for SFTP, as on port 22; port 0 takes a free one (off)"),
+			words.M("listen for SFTP; port 0 takes a free one, off does not listen (port 2022, at the address of FTP)"),
 		},
 		{
 			"ssh-user-ca", "FILE", func(s *settings) field { return &s.SSHUserCA }, true,
@@ -299,6 +299,9 @@ func (s settings) limits() session.Limits {
 
 // check refuses settings that do not go together, and settles what depends on others.
 func (s *settings) check() error {
+	if s.SFTP == "" { // not set
+		s.SFTP = s.besideFTP()
+	}
 	switch {
 	case s.Data == "":
 		return fault.New(fault.Syntax, "--data needs a directory")
@@ -326,6 +329,23 @@ func (s *settings) check() error {
 		}
 	}
 	return nil
+}
+
+// besideFTP is where SFTP listens unless it is told: at the address of FTP, so that a server that was made for loopback
+// alone stays there, and on a free port where that takes one.
+func (s *settings) besideFTP() address {
+	at := s.FTP
+	if at == off {
+		at = s.FTPS
+	}
+	if at == off {
+		return ":2022"
+	}
+	host, port, _ := net.SplitHostPort(string(at))
+	if port != "0" {
+		port = "2022"
+	}
+	return address(net.JoinHostPort(host, port))
 }
 
 // text is a setting that can be any string.

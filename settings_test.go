@@ -125,7 +125,7 @@ func TestSettingsRefused(t *testing.T) {
 		{file: "ftp = nonsense\n", kind: fault.Syntax, says: "sampan.toml:1:7: "},
 		{file: "\n\n= 4", kind: fault.Syntax, says: "sampan.toml:3:1: "},
 		{flags: map[string]string{"https": ":8443"}, kind: fault.Unsupported, says: "HTTPS is not built yet"},
-		{flags: map[string]string{"ftp": "off"}, kind: fault.Syntax, says: "nothing to serve"},
+		{flags: map[string]string{"ftp": "off", "sftp": "off"}, kind: fault.Syntax, says: "nothing to serve"},
 		{flags: map[string]string{"ftp": "2121"}, kind: fault.Syntax, says: "--ftp: \"2121\" is no address"},
 		{flags: map[string]string{"ftp": ":70000"}, kind: fault.Syntax, says: "is no address"},
 		{flags: map[string]string{"passive-ports": "5-4"}, kind: fault.Syntax, says: "is no range"},
@@ -176,6 +176,25 @@ func TestPassivePortsDefault(t *testing.T) {
 		s, err := sources{flags: map[string]string{"ftp": at}, getenv: environment()}.resolve()
 		if err != nil || s.PassivePorts != want {
 			t.Errorf("--ftp %s: passive ports %v, %v", at, s.PassivePorts, err)
+		}
+	}
+}
+
+// TestSFTPDefault: without --sftp it listens where FTP does, so that who asks for loopback or a free port has that alone.
+func TestSFTPDefault(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ ftp, ftps, want address }{
+		{":2121", off, ":2022"},
+		{"127.0.0.1:2121", off, "127.0.0.1:2022"},
+		{"[::1]:21", off, "[::1]:2022"},
+		{"127.0.0.1:0", ":990", "127.0.0.1:0"},
+		{":0", off, ":0"},
+		{off, "192.0.2.1:990", "192.0.2.1:2022"},
+		{off, off, ":2022"},
+	} {
+		s, err := sources{flags: map[string]string{"ftp": string(row.ftp), "ftps": string(row.ftps)}, getenv: environment()}.resolve()
+		if err != nil || s.SFTP != row.want {
+			t.Errorf("--ftp %s --ftps %s: SFTP on %s, want %s (%v)", row.ftp, row.ftps, s.SFTP, row.want, err)
 		}
 	}
 }

@@ -78,7 +78,7 @@ func command(stdin, name string, args ...string) error {
 
 func startSampan(durability string) func(*site, netip.AddrPort, bool) (*process, error) {
 	return func(s *site, at netip.AddrPort, _ bool) (*process, error) {
-		return launch(s.dir, nil, s.env.sampan, "serve", "--data", s.path("data"), "--ftp", at.String(),
+		return launch(s.dir, nil, s.env.sampan, "serve", "--data", s.path("data"), "--ftp", at.String(), "--sftp", "off",
 			"--durability", durability, "--max-sessions", "20000", "--max-sessions-per-address", "20000", "--max-sessions-per-account", "20000",
 			"--tls-cert", s.env.cert, "--tls-key", s.env.key, "--log-level", "warn")
 	}

@@ -20,6 +20,7 @@ import (
 type Config struct {
 	Client       *admin.Client
 	Join         string   // the exact command for a second person
+	JoinSSH      string   // that of one who has OpenSSH alone, where SFTP is served
 	Addresses    []string // what listens, as people write it: "ftp://192.168.1.5:2121"
 	DefaultQuota int64    // bytes that an approval gives, -1 unlimited
 }
@@ -88,6 +89,9 @@ func (s *Screen) Run(ctx context.Context, c Config) error {
 	}
 	if c.Join != "" {
 		s.say(words.M("A second person joins with:\n  %s", c.Join))
+	}
+	if c.JoinSSH != "" && c.JoinSSH != c.Join {
+		s.say(words.M("or, without Sampan, with:\n  %s", c.JoinSSH))
 	}
 	p := &picture{quota: c.DefaultQuota}
 	typed := make(chan rune)

@@ -50,10 +50,11 @@ func TestRun(t *testing.T) {
 	s := New(p.TTY, p.TTY, words.English)
 	done := make(chan error, 1)
 	go func() {
-		done <- s.Run(ctx, Config{Client: client, Join: "sampan join ftp://192.0.2.1:2121 --pin sha256:00", Addresses: []string{"ftp://192.0.2.1:2121"}, DefaultQuota: 10 << 30})
+		done <- s.Run(ctx, Config{Client: client, Join: "sampan join ftp://192.0.2.1:2121 --pin sha256:00", JoinSSH: "ssh ssh://register@192.0.2.1:2022", Addresses: []string{"ftp://192.0.2.1:2121"}, DefaultQuota: 10 << 30})
 	}()
 	p.Expect(regexp.QuoteMeta("listening at ftp://192.0.2.1:2121\r\n"))
 	p.Expect(regexp.QuoteMeta("  sampan join ftp://192.0.2.1:2121 --pin sha256:00\r\n"))
+	p.Expect(regexp.QuoteMeta("without Sampan, with:\r\n  ssh ssh://register@192.0.2.1:2022\r\n"))
 	p.Expect(regexp.QuoteMeta("nobody is in yet"))
 	fmt.Fprintln(s, "level=INFO msg=hello")
 	p.Expect(regexp.QuoteMeta("\r\x1b[Jlevel=INFO msg=hello\r\n"))

@@ -77,8 +77,8 @@ const pageHead = `# SFTP
 Every request that the server knows. This page is written from the table that the server itself runs by; a test fails when
 they differ. The version is 3 (draft-ietf-secsh-filexfer-02), which is what everybody speaks.
 
-` + "`sampan serve --sftp :2022`" + ` listens. Host keys (Ed25519, and RSA for old clients) are made at the first start and kept in
-DATA/ssh. Log-in is by password, keyboard-interactive, public key (` + "`sampan user key add NAME FILE`" + `), or a certificate that
+The server listens on port 2022 at the address of FTP, or where --sftp says; --sftp off does not. Host keys (Ed25519, and
+RSA for old clients) are made at the first start and kept in DATA/ssh. Log-in is by password, keyboard-interactive, public key (` + "`sampan user key add NAME FILE`" + `), or a certificate that
 names the account and is signed by an authority in ` + "`--ssh-user-ca FILE`" + `. ` + "`ssh -p 2022 register@HOST`" + ` asks for an account,
 and tells how a request stands. There is no shell, no command and no forwarding. Key exchange: the ML-KEM and X25519 hybrid,
 X25519, NIST curves, and finite fields of 2048 bits and more; AES in GCM or counter mode; SHA-2 alone.

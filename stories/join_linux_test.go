@@ -30,6 +30,7 @@ func TestStoryJoin(t *testing.T) {
 	operator := onTerminal(t, dir, "serve", "--data", data, "--ftp", "127.0.0.1:0", "--default-quota", "10G")
 	operator.Expect(`operator`)
 	join := strings.Fields(operator.Expect(`sampan join ftp://\S+ --pin sha256:[0-9a-f]{64}`))
+	operator.Expect(`without Sampan, with:\s+ssh ssh://register@127\.0\.0\.1:\d+`)
 	operator.Expect(`nobody is in yet`)
 
 	away := t.TempDir()

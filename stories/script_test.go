@@ -39,7 +39,7 @@ func TestScripts(t *testing.T) {
 			"serve": func(ts *testscript.TestScript, _ bool, args []string) {
 				s := serverOf(ts)
 				s.kill()
-				s.flags = append([]string{"--ftp", "127.0.0.1:0"}, args...)
+				s.flags = append([]string{"--ftp", "127.0.0.1:0", "--sftp", "off"}, args...)
 				s.start()
 			},
 			"kill": func(ts *testscript.TestScript, _ bool, _ []string) { serverOf(ts).kill() },

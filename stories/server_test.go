@@ -96,7 +96,7 @@ func newServer(t testing.TB, flags ...string) *server {
 func newServerIn(t testing.TB, dir string, flags ...string) *server {
 	t.Helper()
 	s := &server{t: t, data: filepath.Join(dir, "data"), homes: filepath.Join(dir, "homes")}
-	s.flags = append([]string{"--ftp", "127.0.0.1:0"}, flags...)
+	s.flags = append([]string{"--ftp", "127.0.0.1:0", "--sftp", "off"}, flags...)
 	t.Cleanup(func() {
 		s.kill()
 		if t.Failed() {

@@ -18,6 +18,7 @@ var zhConsole = map[string]string{
 	"the terminal cannot be used":                          "终端无法使用",
 	"listening at %s":                                      "监听于 %s",
 	"A second person joins with:\n  %s":                    "第二个人这样加入：\n  %s",
+	"or, without Sampan, with:\n  %s":                      "没有 Sampan 时这样加入：\n  %s",
 	"%s: %s":                                               "%s：%s",
 	"%s was refused":                                       "已拒绝 %s",
 	"%s may come in now, without a quota":                  "%s 现在可以登录，不限配额",
