@@ -25,7 +25,7 @@ test-long:
 	scripts/install-test-deps
 	$(GOENV) $(GO) test -timeout 120m -tags long -v ./stories/... ./files/...
 
-# The server beside vsftpd, ProFTPD, Pure-FTPd and pyftpdlib, as root; more flags as ARGS="-rows small -runs 3".
+# The server beside vsftpd, ProFTPD, Pure-FTPd and pyftpdlib, and over SFTP beside OpenSSH and ProFTPD, as root; more flags as ARGS="-rows small -runs 3".
 bench:
 	root=$$(scripts/bench-peers) && $(GO) run ./bench -root "$$root" -svg docs/performance.svg $(ARGS)
 

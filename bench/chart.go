@@ -20,7 +20,7 @@ const (
 )
 
 // colours tell the servers apart, in the order of the table; they differ in lightness too.
-var colours = []string{"#0b5cad", "#7fb2e5", "#8a8a8a", "#c98b2b", "#5f9e6e", "#b66a9b"}
+var colours = []string{"#0b5cad", "#7fb2e5", "#8a8a8a", "#c98b2b", "#5f9e6e", "#b66a9b", "#3f3f6e"}
 
 // chart draws the figures as SVG.
 func (r *report) chart() []byte {

@@ -51,7 +51,7 @@ func (l *lab) open(memory, disk string, chosen []*server) error {
 	if err := touchMemory(8 << 30); err != nil {
 		return err
 	}
-	if err := l.env.certify(memory); err != nil {
+	if err := errors.Join(l.env.certify(memory), l.env.makeKeys(memory)); err != nil {
 		return err
 	}
 	big := filepath.Join(memory, "big")
@@ -231,7 +231,7 @@ func (s *site) clear() error {
 
 // start starts the server of s on a loopback address that was not used before, so that no connection of an earlier run
 // that the kernel still remembers (TIME_WAIT) is in the way.
-func (l *lab) start(s *site, secure bool) (*trial, error) {
+func (l *lab) start(s *site, secure, sftp bool) (*trial, error) {
 	if err := s.clear(); err != nil {
 		return nil, err
 	}
@@ -243,13 +243,17 @@ func (l *lab) start(s *site, secure bool) (*trial, error) {
 	}
 	at := probe.Addr().(*net.TCPAddr).AddrPort()
 	probe.Close()
-	proc, err := s.server.start(s, at, secure)
+	launch := s.server.start
+	if sftp {
+		launch = s.server.sftp
+	}
+	proc, err := launch(s, at, secure)
 	if err != nil {
 		return nil, err
 	}
 	l.running.Store(proc)
 	t := &trial{
-		site: s, proc: proc, sizes: l.sizes,
+		site: s, proc: proc, sizes: l.sizes, at: at,
 		dial: func() (*client, error) { return dial(at, secure) },
 	}
 	if err := t.greeted(at); err != nil {
@@ -279,7 +283,10 @@ func (t *trial) greeted(at netip.AddrPort) error {
 }
 
 // warm logs in once: what is remembered of a log-in is remembered then.
-func (t *trial) warm() error {
+func (t *trial) warm(sftp bool) error {
+	if sftp {
+		return t.failed(t.overSSH(func(*sftpClient) error { return nil }))
+	}
 	c, err := t.dial()
 	if err != nil {
 		return t.failed(err)
@@ -303,11 +310,19 @@ func (t *trial) failed(err error) error {
 
 func (t *trial) end() { t.proc.stop() }
 
-// verifyAll checks every server in clear text and over TLS.
+// verifyAll checks every server in clear text, over TLS and over SSH.
 func (l *lab) verifyAll() error {
 	for _, s := range l.sites {
 		for _, secure := range []bool{false, true} {
+			if s.server.start == nil {
+				continue
+			}
 			if err := l.verify(s, secure); err != nil {
+				return err
+			}
+		}
+		if s.server.sftp != nil {
+			if err := l.verifySFTP(s); err != nil {
 				return err
 			}
 		}
@@ -317,7 +332,7 @@ func (l *lab) verifyAll() error {
 
 // verify checks that a server moves bytes as they are, before it is measured: what is fast and wrong is no peer.
 func (l *lab) verify(s *site, secure bool) error {
-	t, err := l.start(s, secure)
+	t, err := l.start(s, secure, false)
 	if err != nil {
 		return err
 	}

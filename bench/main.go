@@ -1,9 +1,9 @@
 //go:build linux
 
-// Command bench measures Sampan's server beside others, on loopback: vsftpd, ProFTPD, Pure-FTPd and pyftpdlib. It
-// starts each of them itself, freshly for every measurement, one after the other in turns, checks first that each moves
-// bytes as they are, and prints medians as a table in Markdown, with the ratio to the best peer of each row. docs/performance.md
-// tells what the figures mean. Run it as root from the top of the module:
+// Command bench measures Sampan's server beside others, on loopback: vsftpd, ProFTPD, Pure-FTPd and pyftpdlib over FTP,
+// OpenSSH and ProFTPD over SFTP. It starts each of them itself, freshly for every measurement, one after the other in
+// turns, checks first that each moves bytes as they are, and prints medians as a table in Markdown, with the ratio to the
+// best peer of each row. docs/performance.md tells what the figures mean. Run it as root from the top of the module:
 //
 //	go run ./bench -root "$(scripts/bench-peers)"
 package main
@@ -146,6 +146,10 @@ func (r *row) asked(s *server) bool {
 		return r.strict
 	case r.ours:
 		return s.ours
+	case r.sftp:
+		return s.sftp != nil
+	case s.start == nil:
+		return false
 	}
 	return !r.mlsd || !s.noMLSD
 }
@@ -204,13 +208,13 @@ func (l *lab) measure(r *row, s *site) (measure, float64, error) {
 			return measure{}, 0, err
 		}
 	}
-	t, err := l.start(s, r.secure)
+	t, err := l.start(s, r.secure, r.sftp)
 	if err != nil {
 		return measure{}, 0, err
 	}
 	defer t.end()
 	if !r.fresh {
-		if err := t.warm(); err != nil {
+		if err := t.warm(r.sftp); err != nil {
 			return measure{}, 0, err
 		}
 	}

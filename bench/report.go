@@ -110,8 +110,15 @@ func (l *line) median(server string, of func(measure) float64) (v float64, ok bo
 func value(m measure) float64 { return m.Value }
 func cpu(m measure) float64   { return m.CPU }
 
-// best returns the best peer's figure.
+// best returns the best peer's figure, of the row that l is compared with.
 func (r *report) best(l *line) (v float64, ok bool) {
+	if l.than != "" {
+		i := slices.IndexFunc(r.rows, func(o *line) bool { return o.name == l.than })
+		if i < 0 {
+			return 0, false // it was not measured
+		}
+		l = r.rows[i]
+	}
 	for _, s := range r.servers {
 		if s.ours {
 			continue
@@ -136,7 +143,7 @@ func (r *report) ratio(l *line, server string) (float64, bool) {
 	return v / best, true
 }
 
-// print writes two tables: the figures, and processor time.
+// print writes two tables, the figures and processor time, for FTP and for SFTP.
 func (r *report) print(w io.Writer) {
 	r.rows = slices.DeleteFunc(r.rows, func(l *line) bool { return l.All == nil })
 	measured, disturbed := 0, 0
@@ -147,6 +154,15 @@ func (r *report) print(w io.Writer) {
 	if disturbed > 0 {
 		fmt.Fprintf(w, "**%d of %d measurements were disturbed by other programs.**\n", disturbed, measured)
 	}
+	for _, sftp := range []bool{false, true} {
+		part := &report{servers: r.servers, rows: slices.DeleteFunc(slices.Clone(r.rows), func(l *line) bool { return l.sftp != sftp })}
+		if len(part.rows) > 0 {
+			part.tables(w)
+		}
+	}
+}
+
+func (r *report) tables(w io.Writer) {
 	r.table(w, "row", "sampan / best peer | goal", func(l *line) (string, string) {
 		end := "– | –"
 		if q, ok := r.ratio(l, "sampan"); ok {
@@ -166,9 +182,11 @@ func (r *report) print(w io.Writer) {
 }
 
 func (r *report) table(w io.Writer, first, last string, ends func(*line) (string, string), of func(measure) float64) {
-	names := make([]string, len(r.servers))
-	for i, s := range r.servers {
-		names[i] = s.name
+	var names []string // of who took part
+	for _, s := range r.servers {
+		if slices.ContainsFunc(r.rows, func(l *line) bool { return len(l.All[s.name]) > 0 }) {
+			names = append(names, s.name)
+		}
 	}
 	fmt.Fprintf(w, "\n| %s | %s | %s |\n", first, strings.Join(names, " | "), last)
 	fmt.Fprintf(w, "|---%s\n", strings.Repeat("|---:", len(names)+strings.Count(last, "|")+1)+"|")

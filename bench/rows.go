@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -23,7 +24,9 @@ type row struct {
 	most   float64 // what the figure itself is to be at most; 0 if there is no such goal
 	per    string  // what processor time is told for
 	secure bool
-	strict bool // our strict server takes part, with its files on the disk
+	sftp   bool   // over SSH
+	than   string // the row whose best peer the ratio is to; "" for this one
+	strict bool   // our strict server takes part, with its files on the disk
 	mlsd   bool
 	ours   bool                          // nobody else is asked
 	fresh  bool                          // nobody logged in before
@@ -49,6 +52,7 @@ const smallSize = 4 << 10
 type trial struct {
 	*site
 	sizes *sizes
+	at    netip.AddrPort
 	dial  func() (*client, error) // connects, and begins TLS in a row of TLS
 	proc  *process
 }
@@ -84,7 +88,7 @@ func rows(z *sizes) []row {
 		t = append(t, smallRow(c.up, c.secure, c.streams, c.goal))
 	}
 	t = append(t, blockRow(false, false, 3), blockRow(true, false, 3), blockRow(false, true, 20), blockRow(true, true, 20))
-	return append(t,
+	t = append(t,
 		row{
 			name: "list", title: fmt.Sprintf("LIST of %d entries", z.entries), unit: "ms", less: true, goal: 1.5,
 			per: "listing", run: func(t *trial) (measure, error) { return t.listing("LIST many") },
@@ -114,6 +118,7 @@ func rows(z *sizes) []row {
 			ours: true, before: addAccounts, run: (*trial).coldLogins,
 		},
 	)
+	return append(t, sftpRows(z)...)
 }
 
 func direction(up bool) string {

@@ -21,8 +21,12 @@ type server struct {
 	strict  bool // runs in the rows that ask for durable uploads only, with its files on the disk
 	noMLSD  bool
 	prepare func(*site) error
-	start   func(s *site, at netip.AddrPort, secure bool) (*process, error) // with TLS only if secure
+	start   starter // of FTP, with TLS only if secure; nil if it serves none
+	sftp    starter // nil if it serves none
 }
+
+// A starter starts a server.
+type starter func(s *site, at netip.AddrPort, secure bool) (*process, error)
 
 // A site is where a server lives: its settings, and the home of its only user.
 type site struct {
@@ -38,6 +42,7 @@ type environment struct {
 	peers     string // where the peers' packages are unpacked
 	cert, key string
 	both      string // certificate and key in one file
+	sshKeys
 }
 
 const (
@@ -52,16 +57,25 @@ const (
 // servers returns all that can be compared; ours first.
 func servers() []*server {
 	return []*server{
-		{name: "sampan", user: userName, ours: true, prepare: prepareSampan, start: startSampan("fast")},
-		{name: "sampan-strict", user: userName, ours: true, strict: true, prepare: prepareSampan, start: startSampan("strict")},
+		{name: "sampan", user: userName, ours: true, prepare: prepareSampan, start: startSampan("ftp", "fast"), sftp: startSampan("sftp", "fast")},
+		{
+			name: "sampan-strict", user: userName, ours: true, strict: true, prepare: prepareSampan,
+			start: startSampan("ftp", "strict"), sftp: startSampan("sftp", "strict"),
+		},
 		{name: "vsftpd", user: "anonymous", noMLSD: true, prepare: prepareVsftpd, start: startVsftpd},
-		{name: "proftpd", user: userName, prepare: prepareProftpd, start: startProftpd},
+		{name: "proftpd", user: userName, prepare: prepareProftpd, start: startProftpd, sftp: startModSFTP},
 		{name: "pure-ftpd", user: userName, prepare: preparePureFTPd, start: startPureFTPd},
 		{name: "pyftpdlib", user: userName, prepare: preparePyftpdlib, start: startPyftpdlib},
+		{name: "openssh", user: userName, prepare: prepareSSHD, sftp: startSSHD},
 	}
 }
 
-func prepareSampan(s *site) error { return addUser(s, userName) }
+func prepareSampan(s *site) error {
+	if err := addUser(s, userName); err != nil {
+		return err
+	}
+	return command("", s.env.sampan, "user", "key", "add", userName, "--data", s.path("data"), s.env.userPublic)
+}
 
 func addUser(s *site, name string) error {
 	return command(password+"\n", s.env.sampan, "user", "add", name, "--data", s.path("data"), "--home", s.home, "--password-stdin")
@@ -76,9 +90,10 @@ func command(stdin, name string, args ...string) error {
 	return nil
 }
 
-func startSampan(durability string) func(*site, netip.AddrPort, bool) (*process, error) {
+func startSampan(proto, durability string) starter {
 	return func(s *site, at netip.AddrPort, _ bool) (*process, error) {
-		return launch(s.dir, nil, s.env.sampan, "serve", "--data", s.path("data"), "--ftp", at.String(), "--sftp", "off",
+		listen := map[string]string{"ftp": "off", "sftp": "off", proto: at.String()}
+		return launch(s.dir, nil, s.env.sampan, "serve", "--data", s.path("data"), "--ftp", listen["ftp"], "--sftp", listen["sftp"],
 			"--durability", durability, "--max-sessions", "20000", "--max-sessions-per-address", "20000", "--max-sessions-per-account", "20000",
 			"--tls-cert", s.env.cert, "--tls-key", s.env.key, "--log-level", "warn")
 	}
@@ -187,13 +202,18 @@ func prepareProftpd(s *site) error {
 }
 
 func startProftpd(s *site, at netip.AddrPort, secure bool) (*process, error) {
+	more := ""
+	if secure {
+		more = fmt.Sprintf(proftpdTLS, s.env.cert, s.env.key)
+	}
+	return s.launchProftpd(at, more)
+}
+
+// launchProftpd starts ProFTPD with more settings than it always has.
+func (s *site) launchProftpd(at netip.AddrPort, more string) (*process, error) {
 	settings := fmt.Sprintf(proftpdSettings, at.Addr(), at.Port(), s.peer("usr/lib/proftpd"), s.path("pid"),
 		s.path("scoreboard"), s.path("users"))
-	if secure {
-		settings += fmt.Sprintf(proftpdTLS, s.env.cert, s.env.key)
-	}
-	err := s.write("conf", "%s", settings)
-	if err != nil {
+	if err := s.write("conf", "%s%s", settings, more); err != nil {
 		return nil, err
 	}
 	return launch(s.dir, s.libraries(), s.peer("usr/sbin/proftpd"), "-n", "-q", "-c", s.path("conf"))
