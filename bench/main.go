@@ -31,6 +31,7 @@ type options struct {
 	profiles         string
 	patience         int
 	limits, listOnly bool
+	long             bool
 }
 
 func main() {
@@ -54,6 +55,7 @@ func parse() *options {
 	flag.StringVar(&o.profiles, "perf", "", "record every measurement of Sampan with perf(1) to a file in this directory")
 	flag.IntVar(&o.patience, "patience", 10, "how often a measurement that others disturbed is made again")
 	flag.BoolVar(&o.limits, "limits", false, "measure what bounds every server on this machine, and nothing else")
+	flag.BoolVar(&o.long, "long", false, "measure clients over a long link, and nothing else; rows long-tree-… and long-big-…")
 	flag.BoolVar(&o.listOnly, "list", false, "name the rows and servers, and do nothing")
 	flag.Int64Var(&o.sizes.big, "big", 1<<30, "bytes of the big file")
 	flag.IntVar(&o.sizes.files, "files", 5000, "small files of a row")
@@ -73,6 +75,9 @@ func run() error {
 	if o.limits {
 		return limits(os.Stdout, o.memory, o.disk, o.runs)
 	}
+	if o.long {
+		return o.withBinary(func() error { return long(os.Stdout, o) })
+	}
 	table, chosen, err := o.choose()
 	if err != nil {
 		return err
@@ -89,9 +94,14 @@ func run() error {
 	if os.Getuid() != 0 {
 		return errors.New("the peers serve accounts of their own only as root")
 	}
-	build := ""
+	return o.withBinary(func() error { return o.servers(table, chosen) })
+}
+
+// withBinary builds the sampan program, if none was given, for as long as f runs.
+func (o *options) withBinary(f func() error) error {
 	if o.sampan == "" {
-		if build, err = os.MkdirTemp("", "sampan-bench-build-"); err != nil {
+		build, err := os.MkdirTemp("", "sampan-bench-build-")
+		if err != nil {
 			return err
 		}
 		defer os.RemoveAll(build)
@@ -102,6 +112,11 @@ func run() error {
 			return fmt.Errorf("building sampan: %w\n%s", err, out)
 		}
 	}
+	return f()
+}
+
+// servers measures the rows, and prints what was measured.
+func (o *options) servers(table []row, chosen []*server) error {
 	l := &lab{sizes: &o.sizes, env: environment{sampan: o.sampan, peers: o.root}, profiles: o.profiles}
 	defer l.cleanOnSignal()()
 	defer l.close()
