@@ -144,7 +144,11 @@ func scripted(program []string, r route, do []step) command {
 	for _, s := range do {
 		fmt.Fprintf(&lines, "%s\t%s\t%s\t%s\n", s.op, s.local, s.remote, s.to)
 	}
-	return command{argv: append(program, r.security, r.mode, r.host, r.port, r.user, r.password, r.ca), stdin: lines.String()}
+	argv := append(program, r.security, r.mode, r.host, r.port, r.user, r.password, r.ca)
+	if r.ssh() {
+		argv = append(argv, r.key)
+	}
+	return command{argv: argv, stdin: lines.String()}
 }
 
 const commonsNetJar = "/usr/share/java/commons-net.jar"
@@ -206,6 +210,9 @@ func lftpSays(r route, lines ...string) command {
 	switch r.security {
 	case "plain":
 		set += "set ftp:ssl-allow no;"
+	case byKey, byPassword:
+		scheme = "sftp"
+		set += "set sftp:connect-program " + quoted("ssh -a -x "+strings.Join(sshOptions(r), " ")) + ";"
 	case "implicit":
 		scheme = "ftps"
 		fallthrough
@@ -279,6 +286,12 @@ func curlWay(r route) (argv []string, base string) {
 	case "implicit":
 		scheme = "ftps"
 		argv = append(argv, "--cacert", r.ca)
+	case byKey:
+		argv = append(argv, "--key", r.key, "--pubkey", r.key+".pub")
+	}
+	if r.ssh() {
+		scheme = "sftp"
+		argv = append(argv, "--hostpubsha256", strings.TrimPrefix(fingerprint(r), "SHA256:"))
 	}
 	if r.mode == "active" {
 		argv = append(argv, "-P", "-")
@@ -538,10 +551,17 @@ func rclone(r route, do []step) []command {
 // rcloneSays is rclone with a remote called there.
 func rcloneSays(r route, argv ...string) command {
 	env := []string{"RCLONE_CONFIG=/dev/null", "SSL_CERT_FILE=" + r.ca, "SSL_CERT_DIR=/nowhere"}
-	for name, value := range map[string]string{
-		"TYPE": "ftp", "HOST": r.bracketed(), "PORT": r.port, "USER": r.user, "PASS": obscured(r.password),
+	remote := map[string]string{
+		"TYPE": "ftp", "HOST": r.bracketed(), "PORT": r.port, "USER": r.user,
 		"TLS": fmt.Sprint(r.security == "implicit"), "EXPLICIT_TLS": fmt.Sprint(r.security == "explicit"),
-	} {
+	}
+	if r.ssh() {
+		remote = map[string]string{"TYPE": "sftp", "HOST": r.bracketed(), "PORT": r.port, "USER": r.user, "KNOWN_HOSTS_FILE": r.ca, "KEY_FILE": r.key}
+	}
+	if r.password != "" {
+		remote["PASS"] = obscured(r.password)
+	}
+	for name, value := range remote {
 		env = append(env, "RCLONE_CONFIG_THERE_"+name+"="+value)
 	}
 	return command{argv: append([]string{"rclone", "--retries", "1", "--low-level-retries", "1", "--multi-thread-streams", "1"}, argv...), env: env}

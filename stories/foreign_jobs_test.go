@@ -121,7 +121,9 @@ func (v *visit) programs(commands ...command) string {
 		if got.code != 0 {
 			v.t.Fatalf("%q: exit %d\n%s%s", c.argv, got.code, tail(got.out, 3000), tail(got.err, 3000))
 		}
-		out.WriteString(got.out)
+		if !c.mute {
+			out.WriteString(got.out)
+		}
 	}
 	return out.String()
 }
@@ -216,7 +218,7 @@ func (v *visit) roundTrip(name, renamed string) {
 		steps = append(steps, step{op: "list", remote: "."})
 	}
 	steps = append(steps, step{op: "get", local: "down", remote: name})
-	if !v.f.downloads {
+	if !v.f.downloads && !v.f.copies {
 		steps = append(steps, step{op: "rename", remote: name, to: renamed})
 	}
 	list := v.do(steps...)
@@ -224,7 +226,10 @@ func (v *visit) roundTrip(name, renamed string) {
 	if v.lists() {
 		v.shows(list, name, name)
 	}
-	if v.f.downloads {
+	if v.f.copies {
+		v.same("what arrived", v.disk(name), source)
+	}
+	if v.f.downloads || v.f.copies {
 		return
 	}
 	v.same("what was renamed", v.disk(renamed), source)
@@ -356,6 +361,12 @@ func resumeDown(n, there int64) func(v *visit) {
 // certificate: a server that shows another certificate is told nothing.
 func certificate(v *visit) {
 	v.r.ca = v.other
+	v.toldNothing()
+}
+
+// toldNothing: a client that trusts somebody else ends badly, and has nothing.
+func (v *visit) toldNothing() {
+	v.t.Helper()
 	write(v.t, v.disk("for the right one"), []byte("content"))
 	for _, c := range v.f.run(v.r, []step{{op: "get", local: v.local("down"), remote: "for the right one"}}) {
 		if got := runWith(v.t, v.dir, c.env, c.stdin, c.argv...); got.code == 0 {

@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "write docs/compatibility.md anew")
 
 const pageFile = "../docs/compatibility.md"
 
-// TestPage: docs/compatibility.md says what the table of foreign clients says.
+// TestPage: docs/compatibility.md says what the tables of foreign clients say.
 func TestPage(t *testing.T) {
 	t.Parallel()
 	want := page(t)
@@ -27,29 +27,29 @@ func TestPage(t *testing.T) {
 	}
 	got, err := os.ReadFile(pageFile)
 	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("docs/compatibility.md is not what the table says (%v): go test ./stories -run TestPage -update", err)
+		t.Errorf("docs/compatibility.md is not what the tables say (%v): go test ./stories -run TestPage -update", err)
 	}
 }
 
 const pageHead = `# Compatibility
 
 Other people's clients that work with the server, what each of them does in our tests, and what was met on the way. The page
-is written from the table that the tests run by; a test fails when they differ.
+is written from the tables that the tests run by; a test fails when they differ.
 
-` + "`make test`" + ` runs the table without the sizes over 4 GiB, ` + "`make test-long`" + ` all of it. Files are compared by their SHA-256 at both
-ends. The versions are those that the page was written with.
+` + "`make test`" + ` runs the tables without the sizes over 4 GiB, ` + "`make test-long`" + ` all of them. Files are compared by their SHA-256 at
+both ends. The versions are those that the page was written with.
+`
 
-## Ways
+const pageFTP = `
+## FTP and FTPS
 
 Each way is tried with each other: a client that knows three kinds of
 security, active mode and IPv6 comes in twelve ways.
 
 `
 
-const pageJobs = `
-## Jobs
-
-Each client does them by explicit TLS where it knows that, in passive mode. "down" is a client that only downloads; a number
+const pageFTPJobs = `
+Each client does the jobs by explicit TLS where it knows that, in passive mode. "down" is a client that only downloads; a number
 leads to the reason why there is nothing.
 
 - Sizes and names: put, list, get; names are also renamed and removed.
@@ -58,12 +58,27 @@ leads to the reason why there is nothing.
 - abort, go on: a download is given up in its middle, and the same command or program goes on with another.
 - resume up: behind a cut upload; resume down: behind half a file.
 - certificate: a server that shows another one is told nothing.
+
+`
+
+const pageSFTP = `
+## SFTP
+
+Each client comes by each way, over IPv4 and IPv6.
+
+`
+
+const pageSFTPJobs = `
+Each client does the jobs by key. They are those of FTP; the cut upload behind which "resume up" goes on was begun over FTP.
+
+- host key: a server that shows another one than the known is told nothing.
+
 `
 
 func page(t *testing.T) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	b.WriteString(pageHead)
+	b.WriteString(pageHead + pageFTP)
 	b.WriteString("| Client | Version | Clear text | Explicit TLS | Implicit TLS | Active | IPv6 |\n|---|---|---|---|---|---|---|\n")
 	yes := func(ok bool) string {
 		if ok {
@@ -78,8 +93,25 @@ func page(t *testing.T) []byte {
 		}
 		fmt.Fprintf(&b, " %s | %s |\n", yes(f.active), yes(f.v6))
 	}
-	b.WriteString(pageJobs)
+	b.WriteString(pageFTPJobs)
+	pageTable(&b, foreigners, jobs)
 
+	b.WriteString(pageSFTP)
+	b.WriteString("| Client | Version | Key | Password | IPv6 |\n|---|---|---|---|---|\n")
+	for _, f := range sftpForeigners {
+		fmt.Fprintf(&b, "| %s | %s |", f.name, f.version)
+		for _, login := range anyLogin {
+			fmt.Fprintf(&b, " %s |", yes(slices.Contains(f.security, login)))
+		}
+		fmt.Fprintf(&b, " %s |\n", yes(f.v6))
+	}
+	b.WriteString(pageSFTPJobs)
+	pageTable(&b, sftpForeigners, sftpJobs())
+	return b.Bytes()
+}
+
+// pageTable writes who does which job, and what else is to be said.
+func pageTable(b *bytes.Buffer, clients []foreign, jobs []job) {
 	var reasons []string
 	note := func(f foreign, why string) int {
 		why = f.name + ": " + why
@@ -88,17 +120,17 @@ func page(t *testing.T) []byte {
 		}
 		return slices.Index(reasons, why) + 1
 	}
-	b.WriteString("\n| Client |")
+	b.WriteString("| Client |")
 	for _, j := range jobs {
-		fmt.Fprintf(&b, " %s |", j.name)
+		fmt.Fprintf(b, " %s |", j.name)
 	}
 	b.WriteString("\n|---|" + strings.Repeat("---|", len(jobs)) + "\n")
-	for _, f := range foreigners {
-		fmt.Fprintf(&b, "| %s |", f.name)
+	for _, f := range clients {
+		fmt.Fprintf(b, "| %s |", f.name)
 		for _, j := range jobs {
 			switch why := f.why(j); {
 			case why != "":
-				fmt.Fprintf(&b, " – (%d) |", note(f, why))
+				fmt.Fprintf(b, " – (%d) |", note(f, why))
 			case f.downloads && !j.tls:
 				b.WriteString(" down |")
 			default:
@@ -109,28 +141,27 @@ func page(t *testing.T) []byte {
 	}
 	b.WriteString("\n")
 	for i, why := range reasons {
-		fmt.Fprintf(&b, "%d. %s.\n", i+1, why)
+		fmt.Fprintf(b, "%d. %s.\n", i+1, why)
 	}
-	b.WriteString("\n## What only some do\n\n")
-	for _, f := range foreigners {
+	b.WriteString("\n### What only some do\n\n")
+	for _, f := range clients {
 		if len(f.own) > 0 {
 			var names []string
 			for _, j := range f.own {
 				names = append(names, j.name)
 			}
-			fmt.Fprintf(&b, "- %s: %s.\n", f.name, strings.Join(names, "; "))
+			fmt.Fprintf(b, "- %s: %s.\n", f.name, strings.Join(names, "; "))
 		}
 	}
-	b.WriteString("\n## What was met\n\n")
-	for _, f := range foreigners {
+	b.WriteString("\n### What was met\n\n")
+	for _, f := range clients {
 		for _, met := range f.met {
-			fmt.Fprintf(&b, "- %s %s\n", f.name, met)
+			fmt.Fprintf(b, "- %s %s\n", f.name, met)
 		}
 		for _, w := range leftOut(f) {
-			fmt.Fprintf(&b, "- %s %s\n", f.name, w)
+			fmt.Fprintf(b, "- %s %s\n", f.name, w)
 		}
 	}
-	return b.Bytes()
 }
 
 // leftOut tells which ways of a client are not tried.

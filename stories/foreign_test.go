@@ -13,8 +13,9 @@ import (
 	"testing"
 )
 
-// The table of foreign clients. Its rows are other people's clients (foreign_clients_test.go tells how each is driven), its
-// columns are jobs (foreign_jobs_test.go). docs/compatibility.md is written from it (foreign_page_test.go).
+// The tables of foreign clients, one for FTP and one for SFTP. Their rows are other people's clients (foreign_clients_test.go
+// and foreign_sftp_test.go tell how each is driven), their columns are jobs (foreign_jobs_test.go). docs/compatibility.md
+// is written from them (foreign_page_test.go).
 
 // foreign is somebody else's client: a row of the table.
 type foreign struct {
@@ -22,13 +23,15 @@ type foreign struct {
 	account   string
 	version   string   // what the page was written with
 	needs     []string // programs, and files with their whole path
-	security  []string // plain, explicit, implicit
+	security  []string // plain, explicit, implicit; over SFTP key, password
 	active    bool
 	v6        bool
 	downloads bool                               // and nothing else
+	copies    bool                               // and makes, renames and removes nothing
 	lenient   bool                               // never resumes TLS, which its account has to be allowed
 	rawText   bool                               // TYPE A leaves CRLF as it came
 	prepare   func() error                       // before anything is run, if not nil
+	absent    func() error                       // why this machine cannot run it, if not nil
 	run       func(r route, do []step) []command // how it is told what to do
 	own       []job                              // what only this client does
 	cannot    map[string]string                  // columns and ways that stay empty, and why
@@ -47,6 +50,7 @@ type command struct {
 	argv  []string
 	stdin string
 	env   []string
+	mute  bool // what it prints tells names that are in no list
 }
 
 // job is a column of the table.
@@ -61,13 +65,24 @@ type job struct {
 // way is how a client reaches the server.
 type way struct{ security, mode, family string }
 
-func (w way) String() string { return w.security + ", " + w.mode + ", " + w.family }
+func (w way) String() string {
+	if w.mode == "" {
+		return w.security + ", " + w.family
+	}
+	return w.security + ", " + w.mode + ", " + w.family
+}
+
+// ssh reports whether it is a way of SFTP.
+func (w way) ssh() bool { return slices.Contains(anyLogin, w.security) }
 
 // ways are all that the client knows; the first is the one by which it does its jobs.
 func (f foreign) ways() []way {
 	security, modes, families := slices.Clone(f.security), []string{"passive"}, []string{"IPv4"}
 	if f.active {
 		modes = append(modes, "active")
+	}
+	if (way{security: security[0]}).ssh() {
+		modes = []string{""}
 	}
 	if f.v6 {
 		families = append(families, "IPv6")
@@ -91,7 +106,8 @@ type route struct {
 	way
 	host, port     string // as the certificate names it
 	user, password string
-	ca             string // the certificate that is trusted
+	ca             string // the certificate that is trusted; over SFTP the file of known hosts
+	key            string // the file of the private key, for who comes by key
 }
 
 // bracketed is the host as it stands in a URL.
@@ -105,14 +121,24 @@ func (r route) bracketed() string {
 func (s *server) route(w way, user string) route {
 	s.t.Helper()
 	addr := s.addr
-	if w.security == "implicit" {
+	switch {
+	case w.security == "implicit":
 		addr = s.ftps
+	case w.ssh():
+		addr = s.sftp
 	}
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		s.t.Fatalf("the address for %v: %v", w, err)
 	}
-	return route{w, host, port, user, "pw-of-" + user, filepath.Join(s.data, "tls", "cert.pem")}
+	r := route{w, host, port, user, "pw-of-" + user, filepath.Join(s.data, "tls", "cert.pem"), ""}
+	if w.ssh() {
+		r.ca = filepath.Join(s.data, "known_hosts")
+	}
+	if w.security == byKey {
+		r.password, r.key = "", userKey()
+	}
+	return r
 }
 
 // why tells why a client does not do a job; "" if it does.
@@ -159,18 +185,32 @@ func TestForeignClients(t *testing.T) {
 	}
 	x := &fixtures{dir: t.TempDir(), sums: map[string]string{}}
 	x.other = filepath.Join(startServer(t).data, "tls", "cert.pem")
-	for _, f := range foreigners {
+	x.visits(t, foreigners, jobs, servers, func(s *server, f foreign) {
+		if f.lenient {
+			if r := s.sampan("", "user", "set", f.account, "--lenient", "on"); r.code != 0 {
+				t.Fatalf("--lenient on: %s%s", r.out, r.err)
+			}
+		}
+	})
+}
+
+// visits has every client of a table do its jobs, and come by every way that it knows. Servers are by family; allow is done
+// for each new account.
+func (x *fixtures) visits(t *testing.T, clients []foreign, jobs []job, servers map[string]*server, allow func(*server, foreign)) {
+	for _, f := range clients {
 		if err := f.ready(); err != nil {
 			t.Error(err)
 			continue
 		}
+		if f.absent != nil {
+			if err := f.absent(); err != nil {
+				t.Logf("%s CANNOT BE TRIED HERE: %v", f.name, err)
+				continue
+			}
+		}
 		for _, s := range servers {
 			s.addUser(f.account)
-			if f.lenient {
-				if r := s.sampan("", "user", "set", f.account, "--lenient", "on"); r.code != 0 {
-					t.Fatalf("--lenient on: %s%s", r.out, r.err)
-				}
-			}
+			allow(s, f)
 		}
 		for i, w := range f.ways() {
 			s := servers[w.family]

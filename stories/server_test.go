@@ -85,6 +85,7 @@ type server struct {
 	exited chan struct{}
 	addr   string // of the FTP listener
 	ftps   string // of the implicit one, if asked for
+	sftp   string // of the one for SFTP, if asked for
 }
 
 // newServer prepares a server that listens on loopback at a free port; flags come behind its own, and win.
@@ -174,7 +175,7 @@ func (s *server) waitAddresses() {
 		var a map[string]string
 		b, err := os.ReadFile(filepath.Join(s.data, "addresses.json"))
 		if err == nil && json.Unmarshal(b, &a) == nil && greets(a["ftp"]) {
-			s.addr, s.ftps = a["ftp"], a["ftps"]
+			s.addr, s.ftps, s.sftp = a["ftp"], a["ftps"], a["sftp"]
 			return
 		}
 		select {
