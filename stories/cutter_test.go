@@ -20,6 +20,7 @@ type cutter struct {
 	s    *server
 	host string // 127.0.x.y
 	port int    // of the control connection
+	sftp int    // of SFTP, whose one connection is one of data
 
 	up, down atomic.Int64 // bytes of data connections, to the server and to the client
 
@@ -66,6 +67,12 @@ func startBehindCutter(t testing.TB, flags ...string) (*server, *cutter) {
 		t.Fatal(err)
 	}
 	c.port = control.Addr().(*net.TCPAddr).Port
+	sftp, err := net.Listen("tcp", net.JoinHostPort(c.host, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.sftp = sftp.Addr().(*net.TCPAddr).Port
+	listeners = append(listeners, sftp)
 	c.s = newServer(t, append([]string{"--passive-ports", fmt.Sprintf("%d-%d", low, low+passivePorts-1)}, flags...)...)
 	c.s.start()
 	t.Cleanup(func() {
@@ -76,7 +83,8 @@ func startBehindCutter(t testing.TB, flags ...string) (*server, *cutter) {
 		c.closeAll()
 	})
 	go c.accept(control, func() string { return c.s.addr }, false)
-	for i, l := range listeners {
+	go c.accept(sftp, func() string { return c.s.sftp }, true)
+	for i, l := range listeners[:passivePorts] {
 		to := net.JoinHostPort("127.0.0.1", strconv.Itoa(low+i))
 		go c.accept(l, func() string { return to }, true)
 	}

@@ -89,3 +89,57 @@ func TestStoryJoin(t *testing.T) {
 		t.Error("addresses.json stays")
 	}
 }
+
+// TestStoryJoinBySSH is the story of somebody who has OpenSSH and nothing else: he asks for an account with ssh, keeps the
+// ticket, hears by it how the request stands, and uploads with sftp once the operator allowed it.
+func TestStoryJoinBySSH(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, "--sftp", "127.0.0.1:0")
+	s.knownHosts()
+	dir := t.TempDir()
+	r := s.route(way{security: byPassword, family: "IPv4"}, "register")
+	ask := func() *consoletest.Terminal {
+		argv := append(append([]string{"ssh", "-tt"}, sshOptions(r)...), r.host)
+		p := consoletest.Open(t, 80, 24)
+		cmd := exec.Command(argv[0], argv[1:]...)
+		cmd.Dir, cmd.Env = dir, append(environ(dir), "TERM=xterm")
+		p.Start(cmd)
+		p.Expect(`(?i)the name that you want`)
+		return p
+	}
+	bob := ask()
+	bob.Type("bob\r")
+	bob.Expect(`(?i)a password`)
+	bob.Type("pw-of-bob\r")
+	bob.Expect(`(?i)again`)
+	bob.Type("pw-of-bob\r")
+	ticket := strings.Fields(bob.Expect(`Keep this ticket: \S+`))[3]
+	bob.Ends(0)
+	if strings.Contains(bob.Shown(), "pw-of-bob") {
+		t.Error("the password was shown")
+	}
+
+	content := awkward(8, 3_000_000)
+	write(t, filepath.Join(dir, "three megabytes.bin"), content)
+	put := openSSHSays(s.route(way{security: byPassword, family: "IPv4"}, "bob"), `put "three megabytes.bin"`)
+	if got := runWith(t, dir, put.env, put.stdin, put.argv...); got.code == 0 {
+		t.Error("he is in before the operator allowed it")
+	}
+	pending := ask()
+	pending.Type(ticket + "\r")
+	pending.Expect(`not decided yet`)
+	pending.Ends(0)
+	if r := s.sampan("", "approve", "bob", "--quota", "10M", "--note", "welcome aboard"); r.code != 0 {
+		t.Fatalf("approve: %s%s", r.out, r.err)
+	}
+	answered := ask()
+	answered.Type(ticket + "\r")
+	answered.Expect(`gave you the account bob and says: welcome aboard`)
+	answered.Ends(0)
+	if got := runWith(t, dir, put.env, put.stdin, put.argv...); got.code != 0 {
+		t.Fatalf("sftp: exit %d, %s%s", got.code, got.out, got.err)
+	}
+	if got := read(t, filepath.Join(s.data, "homes", "bob", "three megabytes.bin")); string(got) != string(content) {
+		t.Errorf("the server has %d bytes", len(got))
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -125,9 +126,25 @@ func startWatch(t *testing.T, home string) (end func() int64) {
 // and the quota can be filled to its last byte.
 func TestQuotaRace(t *testing.T) {
 	t.Parallel()
+	raceForQuota(t, startServer(t), func(r *racer, stop <-chan struct{}) { r.run(stop) })
+}
+
+// TestQuotaRaceSFTP is the same over SFTP, with writes in the middle of files, sizes that are set, and two of the 16 over
+// FTP in the same home.
+func TestQuotaRaceSFTP(t *testing.T) {
+	t.Parallel()
+	raceForQuota(t, startServer(t, "--sftp", "127.0.0.1:0"), func(r *racer, stop <-chan struct{}) {
+		if r.id < 2 {
+			r.run(stop)
+		} else {
+			r.runSFTP(stop)
+		}
+	})
+}
+
+func raceForQuota(t *testing.T, s *server, run func(r *racer, stop <-chan struct{})) {
 	const quota = 24 << 20
 	seed := seedOf(t)
-	s := startServer(t)
 	s.addUser("alice", "--quota", fmt.Sprint(quota))
 	home := s.home("alice")
 	end := startWatch(t, home)
@@ -137,8 +154,7 @@ func TestQuotaRace(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 16 {
 			wg.Go(func() {
-				r := racer{t: t, s: s, home: home, id: i, rand: rand.New(rand.NewPCG(seed, uint64(round<<8|i))), count: total}
-				r.run(stop)
+				run(&racer{t: t, s: s, home: home, id: i, rand: rand.New(rand.NewPCG(seed, uint64(round<<8|i))), count: total}, stop)
 			})
 		}
 		time.Sleep(1500 * time.Millisecond)
@@ -175,12 +191,13 @@ type raceCount struct {
 func (c *raceCount) add(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	var r *sftpRefusal
 	switch code := codeOf(err); {
 	case err == nil:
 		c.done++
-	case code == 552:
+	case code == 552, overQuota(err):
 		c.over++
-	case code != 0:
+	case code != 0, errors.As(err, &r):
 		c.refused++
 	}
 }
@@ -256,6 +273,65 @@ func (r *racer) step(w *wire) error {
 		return err
 	default:
 		_, err := w.cmd(250, "DELE "+name)
+		return err
+	}
+}
+
+// overQuota reports whether SFTP refused something for the quota.
+func overQuota(err error) bool {
+	var r *sftpRefusal
+	return errors.As(err, &r) && strings.Contains(r.text, "quota")
+}
+
+func (r *racer) runSFTP(stop <-chan struct{}) {
+	w, err := dialSFTP(r.s.sftp, "alice", "pw-of-alice")
+	if err != nil {
+		return
+	}
+	defer w.close()
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		err := r.stepSFTP(w)
+		r.count.add(err)
+		var refused *sftpRefusal
+		if err != nil && !errors.As(err, &refused) {
+			return
+		}
+	}
+}
+
+func (r *racer) stepSFTP(w *sftpWire) error {
+	file := func() string { return fmt.Sprintf("r%d-%d", r.id, r.rand.IntN(3)) }
+	p := piece{r.rand.Uint64(), r.rand.Int64N(4 << 20)}
+	name := file()
+	switch r.rand.IntN(10) {
+	case 0, 1, 2, 3:
+		old, err := look(filepath.Join(r.home, name))
+		if err != nil {
+			return err
+		}
+		err = w.put(name, fxfWrite|fxfCreate|fxfTruncate, 0, p.reader())
+		if overQuota(err) {
+			if now, err := look(filepath.Join(r.home, name)); err != nil || now != old {
+				r.t.Errorf("a refused overwrite changed %s: %+v, was %+v; %v", name, now, old, err)
+			}
+		}
+		return err
+	case 4, 5, 6: // in the middle, or behind a gap
+		return w.put(name, fxfWrite|fxfCreate, uint64(r.rand.Int64N(2<<20)), p.reader())
+	case 7:
+		const hasSize = 1
+		_, err := w.ask(fxpSetstat, name, uint32(hasSize), uint64(r.rand.Int64N(4<<20)))
+		return err
+	case 8:
+		_, err := w.ask(fxpRename, name, file())
+		return err
+	default:
+		_, err := w.ask(fxpRemove, name)
 		return err
 	}
 }

@@ -35,9 +35,12 @@ func TestStoryCut(t *testing.T) {
 	for _, direction := range []string{"put", "get"} {
 		for _, cause := range []string{"socket closed", "client killed", "server killed"} {
 			for _, place := range []string{"random", "one byte before the end"} {
-				for _, security := range []string{"TLS", "plain"} {
+				for _, security := range []string{"TLS", "plain", "SFTP"} {
 					if security == "plain" && place == "random" {
 						continue // the exact place matters to plain connections only
+					}
+					if security == "SFTP" && place != "random" {
+						continue // nobody outside sees where a file ends
 					}
 					number++
 					random := rand.New(rand.NewPCG(seed, number))
@@ -75,12 +78,19 @@ type storyCase struct {
 
 func newCase(t *testing.T, source, sum, security string) *storyCase {
 	t.Helper()
-	s, c := startBehindCutter(t)
+	var flags []string
+	if security == "SFTP" {
+		flags = []string{"--sftp", "127.0.0.1:0"}
+	}
+	s, c := startBehindCutter(t, flags...)
 	s.addUser("alice")
 	k := &storyCase{t: t, s: s, c: c, dir: t.TempDir(), source: source, sum: sum, flags: []string{"--json"}}
-	if security == "TLS" {
+	switch security {
+	case "TLS":
 		k.flags = append(k.flags, "--pin", s.pin())
-	} else {
+	case "SFTP":
+		k.flags = append(k.flags, "--pin", s.hostPin())
+	default:
 		k.flags = append(k.flags, "--plain")
 	}
 	return k
@@ -96,8 +106,22 @@ func (s *server) pin() string {
 	return "sha256:" + rest[:64]
 }
 
+// hostPin is the fingerprint of the host key, as the log tells it.
+func (s *server) hostPin() string {
+	s.t.Helper()
+	_, rest, ok := strings.Cut(s.log.String(), "ssh-ed25519 ")
+	pin, _, ok2 := strings.Cut(rest, `"`)
+	if !ok || !ok2 {
+		s.t.Fatal("the log has no host key")
+	}
+	return pin
+}
+
 // url is a file of alice's as the client reaches it through the cutter.
 func (k *storyCase) url(name string) string {
+	if k.s.sftp != "" {
+		return fmt.Sprintf("sftp://alice@%s:%d/%s", k.c.host, k.c.sftp, name)
+	}
 	return fmt.Sprintf("ftp://alice@%s:%d/%s", k.c.host, k.c.port, name)
 }
 
