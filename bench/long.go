@@ -196,7 +196,10 @@ func (l *longLab) path(name string) string { return filepath.Join(l.dir, name) }
 // command runs a client at the near end.
 func (l *longLab) command(args ...string) error {
 	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Env = append(os.Environ(), "HOME="+l.dir, "SAMPAN_PASSWORD="+password)
+	cmd.Env = append(os.Environ(), "HOME="+l.dir)
+	if l.at.Port() == 2022 { // a password that is given is tried before keys
+		cmd.Env = append(cmd.Env, "SAMPAN_PASSWORD="+password)
+	}
 	var said strings.Builder
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := l.link.near.start(cmd); err != nil {

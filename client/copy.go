@@ -96,8 +96,16 @@ type copying struct {
 	r        Result
 
 	listed *files.Info // the source, where a listing told of it just now
+	target *sight      // the target, where a listing told of it just now
 	again  bool        // not the first try
 	shown  time.Time
+}
+
+// A sight is what a look at a name told a moment ago.
+type sight struct {
+	info  files.Info
+	there bool
+	sure  bool // else one was not allowed to look
 }
 
 func (c *copying) say(m words.Message) {
@@ -128,25 +136,20 @@ func (c *copying) once(ctx context.Context) error {
 	}
 	c.r.Size = source.Size
 	c.show(Comparing, 0, true)
-	target, err := c.dst.Stat(ctx, c.r.To)
-	there := err == nil && !target.PartOnly()
-	if err != nil {
-		// Who may not look (a drop-box) may still put.
-		if k := fault.KindOf(err); k != fault.NotExist && k != fault.Denied {
-			return err
-		}
-		target.Part = -1
-	}
-	if there {
-		if done, err := c.have(ctx, source, target); done || err != nil {
-			return err
-		}
-	}
-	begin, err := c.resume(ctx, source, target, there)
+	target, err := c.lookThere(ctx)
 	if err != nil {
 		return err
 	}
-	err = c.move(ctx, source, begin)
+	if target.there {
+		if done, err := c.have(ctx, source, target.info); done || err != nil {
+			return err
+		}
+	}
+	begin, err := c.resume(ctx, source, target.info, target.there)
+	if err != nil {
+		return err
+	}
+	err = c.move(ctx, source, target, begin)
 	if fault.KindOf(err) == fault.Exist && err != nil && c.o.NoClobber {
 		c.r.Kept = true
 		return nil
@@ -162,12 +165,35 @@ func (c *copying) look(ctx context.Context) (files.Info, error) {
 	return c.src.Stat(ctx, c.r.From)
 }
 
-// open opens the source, which needs no look where a listing told of it.
-func (c *copying) open(ctx context.Context, off int64) (io.ReadCloser, files.Info, error) {
-	if r, ok := c.src.(*sshRemote); ok && c.listed != nil && !c.again {
-		return r.openListed(ctx, *c.listed, off)
+// lookThere describes the target.
+func (c *copying) lookThere(ctx context.Context) (sight, error) {
+	if c.target != nil && !c.again {
+		return *c.target, nil
+	}
+	i, err := c.dst.Stat(ctx, c.r.To)
+	switch k := fault.KindOf(err); {
+	case err == nil:
+		return sight{info: i, there: !i.PartOnly(), sure: true}, nil
+	case k == fault.NotExist || k == fault.Denied: // who may not look (a drop-box) may still put
+		return sight{info: files.Info{Part: -1}, sure: k == fault.NotExist}, nil
+	}
+	return sight{}, err
+}
+
+// open opens the source, which was looked at.
+func (c *copying) open(ctx context.Context, source files.Info, off int64) (io.ReadCloser, files.Info, error) {
+	if r, ok := c.src.(*sshRemote); ok && source.Mode.IsRegular() {
+		return r.openKnown(ctx, source, off)
 	}
 	return c.src.Open(ctx, c.r.From, off)
+}
+
+// create opens the target, which was looked at.
+func (c *copying) create(ctx context.Context, target sight, w files.Want) (files.Upload, error) {
+	if r, ok := c.dst.(*sshRemote); ok && target.sure {
+		return r.create(ctx, c.r.To, w, &target)
+	}
+	return c.dst.Create(ctx, c.r.To, w)
 }
 
 // have reports whether what is there already is enough: kept on request, or equal.
@@ -202,8 +228,8 @@ func (c *copying) have(ctx context.Context, source, target files.Info) (bool, er
 }
 
 // move carries the bytes behind what is kept, and publishes.
-func (c *copying) move(ctx context.Context, source files.Info, b beginning) error {
-	in, opened, err := c.open(ctx, b.from)
+func (c *copying) move(ctx context.Context, source files.Info, target sight, b beginning) error {
+	in, opened, err := c.open(ctx, source, b.from)
 	if err != nil {
 		return err
 	}
@@ -215,7 +241,7 @@ func (c *copying) move(ctx context.Context, source files.Info, b beginning) erro
 	if c.converts() {
 		size = -1
 	}
-	out, err := c.dst.Create(ctx, c.r.To, files.Want{From: b.from, Size: size, Part: b.part, New: c.o.NoClobber})
+	out, err := c.create(ctx, target, files.Want{From: b.from, Size: size, Part: b.part, New: c.o.NoClobber})
 	if err != nil {
 		return err
 	}
@@ -233,16 +259,23 @@ func (c *copying) move(ctx context.Context, source files.Info, b beginning) erro
 		ours = b.hash.Sum(nil)
 	}
 	c.show(Proving, out.Size(), true)
-	sure := func() error { return c.unchanged(ctx, source, &ours, proofOf(in, b.from)) }
-	if u, ok := out.(publisher); ok { // without a look at the result, which is hashed next
+	sure := func() error { return c.unchanged(ctx, source, &ours, in, b.from) }
+	stamped, theirs := false, []byte(nil)
+	switch u := out.(type) {
+	case *sftpUpload:
+		u.prepare(source.ModTime)
 		err = u.publish(ctx, sure)
-	} else {
+		stamped, theirs = u.stamped, u.sum
+	case publisher: // without a look at the result, which is hashed next
+		err = u.publish(ctx, sure)
+		theirs = proofOf(out, 0)
+	default:
 		_, err = out.Commit(ctx, sure)
 	}
 	if err != nil {
 		return err
 	}
-	return c.settle(ctx, source, ours, proofOf(out, 0))
+	return c.settle(ctx, source, ours, theirs, stamped)
 }
 
 // A publisher is an upload that can be published without a look at the result.
@@ -315,10 +348,19 @@ func fill(in io.Reader, buf []byte) (n int, err error) {
 	return n, err
 }
 
-// unchanged looks at the source once more, before anything is published: it must be what it was, and what a remote
-// source says of its content must be what came. theirs is what it said already; nil has it asked.
-func (c *copying) unchanged(ctx context.Context, source files.Info, ours *[]byte, theirs []byte) error {
+// lookAgain describes the source now that it was read, and tells what a remote one said of its hash; nil if nothing.
+func (c *copying) lookAgain(ctx context.Context, in any, from int64) (files.Info, []byte, error) {
+	if b, ok := in.(*sftpBody); ok {
+		return b.again(ctx)
+	}
 	now, err := c.src.Stat(ctx, c.r.From)
+	return now, proofOf(in, from), err
+}
+
+// unchanged looks at the source once more, before anything is published: it must be what it was, and what a remote
+// source says of its content must be what came.
+func (c *copying) unchanged(ctx context.Context, source files.Info, ours *[]byte, in any, from int64) error {
+	now, theirs, err := c.lookAgain(ctx, in, from)
 	if err != nil {
 		return err
 	}
@@ -360,11 +402,13 @@ func sameTime(a, b files.Info) bool {
 	return a.ModTime.Truncate(time.Second).Equal(b.ModTime.Truncate(time.Second))
 }
 
-// settle gives the published file its time and compares it with what was sent. theirs is what the server said, when it
-// published the file, that it had received; nil has it asked.
-func (c *copying) settle(ctx context.Context, source files.Info, ours, theirs []byte) error {
-	if err := stamp(ctx, c.dst, c.r.To, source); err != nil {
-		return err
+// settle gives the published file its time, unless it has it, and compares it with what was sent. theirs is what the server said,
+// when it published the file, that it had received; nil has it asked.
+func (c *copying) settle(ctx context.Context, source files.Info, ours, theirs []byte, stamped bool) error {
+	if !stamped {
+		if err := stamp(ctx, c.dst, c.r.To, source); err != nil {
+			return err
+		}
 	}
 	if ours == nil {
 		return nil

@@ -287,7 +287,7 @@ func (f *flight) beginDir(j *dirJob) error {
 		f.list(j.from, func(entries []files.Info, odd, err error) error {
 			fresh := false
 			if err == nil {
-				fresh, err = f.makeHere(j.to)
+				fresh, err = f.t.mkdir(f.ctx, j.to)
 			}
 			return f.plan(j, entries, odd, err, nil, fresh)
 		})
@@ -358,16 +358,6 @@ func (f *flight) list(p files.Path, then func(entries []files.Info, odd, err err
 			return then(entries, odd, err)
 		},
 	})
-}
-
-// makeHere makes a directory at the near end; fresh if it was not there.
-func (f *flight) makeHere(p files.Path) (fresh bool, err error) {
-	if !p.IsRoot() {
-		if err = f.t.dst.Mkdir(f.ctx, p); err == nil {
-			return true, nil
-		}
-	}
-	return false, f.t.mkdir(f.ctx, p)
 }
 
 // planHere plans the upload of a directory. there is what the target holds, nil if nobody may know.

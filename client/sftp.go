@@ -243,8 +243,11 @@ func (r *sshRemote) List(ctx context.Context, p files.Path) iter.Seq2[files.Info
 	}
 }
 
-// maxReaddirs is how many READDIR may be on their way.
-const maxReaddirs = 32
+// READDIRs that are on their way: a thousand names take one round trip.
+const (
+	fewReaddirs = 8
+	maxReaddirs = 64
+)
 
 func (w *wire) list(ctx context.Context, p files.Path, yield func(files.Info) bool) error {
 	return w.readdir(ctx, p, func(names []sftp.Name) (odd error, more bool) { return w.entries(p, names, yield) })
@@ -265,7 +268,7 @@ func (w *wire) readdir(ctx context.Context, p files.Path, each func(names []sftp
 		}
 	}()
 	total := 0
-	for window := 2; ; window = min(window+1, maxReaddirs) {
+	for window := fewReaddirs; ; window = min(window+1, maxReaddirs) {
 		for len(ahead) < window {
 			ahead = append(ahead, w.start(sftp.Request{Type: sftp.TypeReaddir, Handle: handle}))
 		}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"os"
@@ -57,6 +58,10 @@ type sftpBody struct {
 	left   int64 // bytes that are still to come
 	ahead  []*span
 	err    error
+
+	prove bool // the server is asked for the hash of what was read, where it has one
+	look  *rpc // FSTAT behind the last READ; nil until that was sent
+	sums  *rpc // check-file-handle behind it; nil if it is not asked for
 }
 
 // A span is a part of a file that was asked for.
@@ -81,60 +86,101 @@ func (r *sshRemote) Open(ctx context.Context, p files.Path, off int64) (io.ReadC
 	return w.open(ctx, i, off)
 }
 
-// openListed is Open of what a listing told to be a file.
-func (r *sshRemote) openListed(ctx context.Context, i files.Info, off int64) (io.ReadCloser, files.Info, error) {
+// openKnown opens what a look at it or a listing told to be a file a moment ago. Nobody waits for another look: what it is
+// behind the last READ is told by again.
+func (r *sshRemote) openKnown(ctx context.Context, i files.Info, off int64) (io.ReadCloser, files.Info, error) {
 	w, err := r.acquire(ctx)
 	if err != nil {
 		return nil, i, err
 	}
-	return w.open(ctx, i, off)
+	b, err := w.openBody(ctx, i, off)
+	if err != nil {
+		return nil, i, err
+	}
+	b.prove = w.sums()
+	b.ask()
+	return b, i, nil
 }
 
 // open opens what i describes. The first bytes are asked for together with a look at what was opened.
 func (w *wire) open(ctx context.Context, i files.Info, off int64) (io.ReadCloser, files.Info, error) {
-	p := i.Path
-	if i.Mode.IsDir() {
-		return nil, i, fault.New(fault.IsDir, "%s: is a directory", p.String())
-	}
-	handle, err := w.start(sftp.Request{Type: sftp.TypeOpen, Path: p.String(), Flags: sftp.OpenRead}).handle(ctx)
+	b, err := w.openBody(ctx, i, off)
 	if err != nil {
-		return nil, i, named(err, p)
+		return nil, i, err
 	}
-	look := w.start(sftp.Request{Type: sftp.TypeFstat, Handle: handle})
-	b := w.body(ctx, p, handle, off, i.Size)
+	look := w.start(sftp.Request{Type: sftp.TypeFstat, Handle: b.handle})
+	if off >= 0 {
+		b.ask()
+	}
 	a, err := look.attrs(ctx)
 	if err == nil {
-		if i = sftpInfo(p, a); i.Size != b.end {
+		if i = sftpInfo(i.Path, a); i.Size != b.end {
 			b.dropAhead()
-			b = w.body(ctx, p, handle, off, i.Size)
+			b.end, b.next, b.left = i.Size, off, i.Size-off
 		}
 		if off < 0 || off > i.Size {
-			err = fault.New(fault.BadOffset, "%s: there are only %d bytes", p.String(), i.Size)
+			err = fault.New(fault.BadOffset, "%s: there are only %d bytes", i.Path.String(), i.Size)
 		}
 	}
 	if err != nil {
 		b.Close()
-		return nil, i, named(err, p)
+		return nil, i, named(err, i.Path)
 	}
 	return b, i, nil
 }
 
-// body begins to read a file of that size.
-func (w *wire) body(ctx context.Context, p files.Path, handle []byte, off, size int64) *sftpBody {
-	b := &sftpBody{w: w, ctx: ctx, path: p, handle: handle, flow: newFlow(), end: size, next: off, left: size - off}
-	if off >= 0 {
-		b.ask()
+// openBody opens a file that is read from off on.
+func (w *wire) openBody(ctx context.Context, i files.Info, off int64) (*sftpBody, error) {
+	p := i.Path
+	if i.Mode.IsDir() {
+		return nil, fault.New(fault.IsDir, "%s: is a directory", p.String())
 	}
-	return b
+	handle, err := w.start(sftp.Request{Type: sftp.TypeOpen, Path: p.String(), Flags: sftp.OpenRead}).handle(ctx)
+	if err != nil {
+		return nil, named(err, p)
+	}
+	return &sftpBody{w: w, ctx: ctx, path: p, handle: handle, flow: newFlow(), end: i.Size, next: off, left: i.Size - off}, nil
 }
 
-// ask sends READs as far as the flow allows.
+// ask sends READs as far as the flow allows, and behind the last one has the server look at the file, and hash it: it does
+// for one handle one thing after another (section 3).
 func (b *sftpBody) ask() {
 	for b.next < b.end && b.next-(b.end-b.left) < b.flow.window {
 		n := int(min(b.end-b.next, int64(b.w.limits.Read)))
 		b.ahead = append(b.ahead, b.read(b.next, n))
 		b.next += int64(n)
 	}
+	if b.next < b.end || b.look != nil {
+		return
+	}
+	b.look = b.w.start(sftp.Request{Type: sftp.TypeFstat, Handle: b.handle})
+	if b.prove {
+		b.sums = b.w.start(sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtCheckHandle, Handle: b.handle, Algorithms: "sha256"})
+	}
+}
+
+// again describes the file as it was when all of it had been read, with its SHA-256, nil where the server tells none.
+func (b *sftpBody) again(ctx context.Context) (files.Info, []byte, error) {
+	a, err := b.look.attrs(ctx)
+	if err != nil {
+		return files.Info{}, nil, named(err, b.path)
+	}
+	sum, err := b.sums.sha256(ctx)
+	return sftpInfo(b.path, a), sum, named(err, b.path)
+}
+
+// sha256 waits for the reply to a check-file, nil if there is none.
+func (c *rpc) sha256(ctx context.Context) ([]byte, error) {
+	if c == nil {
+		return nil, nil
+	}
+	var sums sftp.Sums
+	err := c.parsed(ctx, &sums)
+	var a *answer
+	if errors.As(err, &a) || err == nil && (sums.Algorithm != "sha256" || len(sums.Hashes) != sha256.Size) {
+		return nil, nil
+	}
+	return sums.Hashes, err
 }
 
 func (b *sftpBody) read(off int64, n int) *span {
@@ -194,6 +240,10 @@ func (b *sftpBody) Close() error {
 		return nil
 	}
 	b.dropAhead()
+	if b.left > 0 {
+		b.w.drop(b.look)
+		b.w.drop(b.sums)
+	}
 	b.w.giveUp(b.handle, false)
 	b.handle = nil
 	if b.err == nil {
@@ -210,8 +260,11 @@ func (b *sftpBody) dropAhead() {
 	b.ahead = nil
 }
 
-// drop gives up an rpc, whether its reply came or not.
+// drop gives up an rpc, if it is one, whether its reply came or not.
 func (w *wire) drop(c *rpc) {
+	if c == nil {
+		return
+	}
 	w.mu.Lock()
 	c.orphan = true
 	select {

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io/fs"
+	"time"
 	"unicode/utf8"
 
 	"sampan/fault"
@@ -39,6 +40,7 @@ type sftpUpload struct {
 	ctx    context.Context
 	path   files.Path
 	stage  files.Path // where it is written; path itself where the server stages
+	staged bool       // the stage is there, and it is ours to rename
 	handle []byte
 	size   int64 // bytes kept and written
 	flow   flow
@@ -47,10 +49,20 @@ type sftpUpload struct {
 	mode   *fs.FileMode
 	isNew  bool
 	err    error
+
+	time    time.Time // to be the file's; zero if it is not told
+	stamped bool      // it is
+	prove   bool      // the server is asked for the hash of what it published, if it is Sampan
+	sum     []byte    // what it said; nil if nothing
 }
 
 // Create opens a stage: the server's own where it is Sampan, else a file beside the name.
 func (r *sshRemote) Create(ctx context.Context, p files.Path, w files.Want) (files.Upload, error) {
+	return r.create(ctx, p, w, nil)
+}
+
+// create is Create; who has just looked at the name says what he saw.
+func (r *sshRemote) create(ctx context.Context, p files.Path, w files.Want, seen *sight) (files.Upload, error) {
 	if err := p.CheckNew(); err != nil {
 		return nil, err
 	}
@@ -62,7 +74,7 @@ func (r *sshRemote) Create(ctx context.Context, p files.Path, w files.Want) (fil
 	if wire.ours() {
 		err = u.openOurs(w)
 	} else {
-		err = u.openForeign(w)
+		err = u.openForeign(w, seen)
 	}
 	if err != nil {
 		return nil, err
@@ -107,15 +119,20 @@ func (u *sftpUpload) fits(w files.Want) error {
 }
 
 // openForeign opens a stage, and begins it with what is to be kept.
-func (u *sftpUpload) openForeign(w files.Want) error {
-	there, err := u.w.stat(u.ctx, u.path)
+func (u *sftpUpload) openForeign(w files.Want, seen *sight) error {
+	if seen == nil {
+		there, err := u.w.stat(u.ctx, u.path)
+		if err != nil && fault.KindOf(err) != fault.NotExist {
+			return err
+		}
+		seen = &sight{info: there, there: err == nil}
+	}
+	there := seen.info
 	switch {
-	case err != nil && fault.KindOf(err) == fault.NotExist:
+	case !seen.there:
 		if w.From > 0 && !w.Part {
 			return fault.New(fault.BadOffset, "%s: there are only %d bytes", u.path.String(), 0)
 		}
-	case err != nil:
-		return err
 	case there.Mode.IsDir():
 		return fault.New(fault.IsDir, "%s: is a directory", u.path.String())
 	case w.New:
@@ -169,6 +186,7 @@ func (u *sftpUpload) openStage(w files.Want) (err error) {
 			return fault.New(fault.BadOffset, "%s: the part is not %d bytes long", u.path.String(), w.From)
 		}
 		u.handle, err = u.w.start(open).handle(u.ctx)
+		u.staged = err == nil
 		return err
 	}
 	open.Flags |= sftp.OpenCreate | sftp.OpenExclusive
@@ -177,6 +195,7 @@ func (u *sftpUpload) openStage(w files.Want) (err error) {
 	if errors.As(err, &a) && u.w.do(u.ctx, sftp.Request{Type: sftp.TypeRemove, Path: name}) == nil {
 		u.handle, err = u.w.start(open).handle(u.ctx)
 	}
+	u.staged = err == nil
 	if err == nil && w.From > 0 {
 		if err = u.keep(w.From); err != nil {
 			u.size = 0
@@ -263,25 +282,26 @@ func (u *sftpUpload) Commit(ctx context.Context, sure func() error) (files.Info,
 	return i, nil
 }
 
+// prepare has the file get a time when it is published, and its hash told.
+func (u *sftpUpload) prepare(t time.Time) { u.time, u.prove = t, true }
+
 // publish waits until the server has all, and gives the stage its name. sure is asked before.
 func (u *sftpUpload) publish(ctx context.Context, sure func() error) error {
-	for len(u.ahead) > 0 && u.err == nil {
-		u.settle()
+	if sure == nil {
+		sure = func() error { return nil }
 	}
 	if u.err == nil && u.handle == nil {
 		u.err = fault.New(fault.Internal, "the upload is over")
 	}
 	if u.err == nil {
-		u.err = u.flush(ctx)
-	}
-	if u.err == nil {
 		u.err = ctx.Err()
 	}
-	if u.err == nil && sure != nil {
-		u.err = sure()
-	}
 	if u.err == nil {
-		u.err = named(u.end(ctx), u.path)
+		if u.w.ours() {
+			u.err = u.publishOurs(ctx, sure)
+		} else {
+			u.err = u.publishForeign(ctx, sure)
+		}
 	}
 	if u.err != nil {
 		u.Close()
@@ -291,41 +311,111 @@ func (u *sftpUpload) publish(ctx context.Context, sure func() error) error {
 	return nil
 }
 
-// flush has a server that does not do so by itself sync what it got, and looks whether all of it is there.
-func (u *sftpUpload) flush(ctx context.Context) error {
-	if u.w.ours() {
-		return nil
+// publishOurs sends all that is left to say in one go: CLOSE publishes nothing of which a WRITE was refused.
+func (u *sftpUpload) publishOurs(ctx context.Context, sure func() error) error {
+	if err := sure(); err != nil {
+		return err
 	}
-	var sync, mode *rpc
+	attrs := u.startAttrs()
+	end := u.startClose()
+	var sums *rpc
+	if u.prove {
+		sums = u.w.start(sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtCheckName, Path: u.path.String(), Algorithms: "sha256"})
+	}
+	u.settleAll()
+	u.settleAttrs(ctx, attrs)
+	err := named(end.ok(ctx), u.path)
+	if u.err != nil { // a WRITE that was refused tells more than that CLOSE was
+		err = u.err
+	}
+	if err != nil {
+		u.w.drop(sums)
+		return err
+	}
+	u.sum, err = sums.sha256(ctx)
+	return err
+}
+
+// publishForeign has the server sync what it got, looks whether all of it is there, and closes the stage; then the stage gets
+// its name. What the server answers in the order in which it was asked (section 3) is asked in one go.
+func (u *sftpUpload) publishForeign(ctx context.Context, sure func() error) error {
+	attrs := u.startAttrs()
+	look := u.w.start(sftp.Request{Type: sftp.TypeFstat, Handle: u.handle})
+	var sync *rpc
 	if u.w.has(sftp.ExtFsync) {
 		sync = u.w.start(sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtFsync, Handle: u.handle})
 	}
-	if u.mode != nil {
-		mode = u.w.start(sftp.Request{Type: sftp.TypeFsetstat, Handle: u.handle, Attrs: sftp.Attrs{Has: sftp.HasMode, Mode: uint32(*u.mode)}})
+	end := u.startClose()
+	u.settleAll()
+	u.settleAttrs(ctx, attrs)
+	is, err := look.attrs(ctx)
+	if err == nil && is.Size != uint64(u.size) {
+		err = fault.New(fault.Mismatch, "%s: the server has %d bytes of %d", u.path.String(), is.Size, u.size)
 	}
-	look, err := u.w.start(sftp.Request{Type: sftp.TypeFstat, Handle: u.handle}).attrs(ctx)
-	if err == nil && look.Size != uint64(u.size) {
-		err = fault.New(fault.Mismatch, "%s: the server has %d bytes of %d", u.path.String(), look.Size, u.size)
+	if sync != nil {
+		err = first(err, sync.ok(ctx))
 	}
-	if err == nil && sync != nil {
-		err = sync.ok(ctx)
+	if err = first(u.err, err, end.ok(ctx), ctx.Err()); err != nil {
+		return named(err, u.path)
 	}
-	if mode != nil {
-		mode.ok(ctx) // a server that keeps no modes may say so
-	}
-	return named(err, u.path)
-}
-
-// end closes the stage and renames it. Where the server stages, CLOSE is all.
-func (u *sftpUpload) end(ctx context.Context) error {
-	handle := u.handle
-	u.handle = nil
-	defer u.unclaim()
-	err := u.w.do(ctx, sftp.Request{Type: sftp.TypeClose, Handle: handle})
-	if err != nil || u.w.ours() {
+	if err := sure(); err != nil {
 		return err
 	}
-	err = u.w.rename(ctx, u.stage.String(), u.path.String(), !u.isNew)
+	if err := u.rename(ctx); err != nil {
+		return named(err, u.path)
+	}
+	u.staged = false
+	u.unclaim()
+	return nil
+}
+
+// first returns the first error that is one.
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settleAll waits for every WRITE. u.err is the first refusal.
+func (u *sftpUpload) settleAll() {
+	for len(u.ahead) > 0 && u.err == nil {
+		u.settle()
+	}
+}
+
+// startAttrs has the stage get its mode and its time, nil if neither is known.
+func (u *sftpUpload) startAttrs() *rpc {
+	var a sftp.Attrs
+	if u.mode != nil {
+		a.Has, a.Mode = sftp.HasMode, uint32(*u.mode)
+	}
+	if t := u.time; !t.IsZero() && t.Unix() >= 0 && t.Unix() < 1<<32 {
+		a.SetTime(t)
+	}
+	if a.Has == 0 {
+		return nil
+	}
+	return u.w.start(sftp.Request{Type: sftp.TypeFsetstat, Handle: u.handle, Attrs: a})
+}
+
+// settleAttrs waits for the answer to that. A server that keeps no modes or times may say so.
+func (u *sftpUpload) settleAttrs(ctx context.Context, attrs *rpc) {
+	u.stamped = attrs != nil && attrs.ok(ctx) == nil && !u.time.IsZero()
+}
+
+// startClose ends the handle.
+func (u *sftpUpload) startClose() *rpc {
+	handle := u.handle
+	u.handle = nil
+	return u.w.start(sftp.Request{Type: sftp.TypeClose, Handle: handle})
+}
+
+// rename gives the stage its name.
+func (u *sftpUpload) rename(ctx context.Context) error {
+	err := u.w.rename(ctx, u.stage.String(), u.path.String(), !u.isNew)
 	var a *answer
 	if errors.As(err, &a) {
 		i, look := u.w.stat(ctx, u.path)
@@ -341,22 +431,39 @@ func (u *sftpUpload) end(ctx context.Context) error {
 
 // Close without Commit leaves what came as the part: a server that stages hears that nothing is to be published.
 func (u *sftpUpload) Close() error {
-	if u.handle == nil {
-		return nil
-	}
 	for _, s := range u.ahead {
 		u.w.drop(s.rpc)
 	}
 	u.ahead = nil
-	handle := u.handle
-	u.handle = nil
-	if u.w.ours() {
-		return u.abandon(handle)
+	if u.handle == nil && !u.staged {
+		return nil
 	}
-	defer u.unclaim()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.ctx), u.w.wait)
 	defer cancel()
-	err := u.w.do(ctx, sftp.Request{Type: sftp.TypeClose, Handle: handle})
+	if u.w.ours() {
+		return u.abandon(ctx)
+	}
+	return u.leave(ctx)
+}
+
+// abandon waits until the server has parked what came.
+func (u *sftpUpload) abandon(ctx context.Context) error {
+	handle := u.handle
+	u.handle = nil
+	err := u.w.do(ctx, sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtAbandon, Handle: handle})
+	if u.w.broken() {
+		return nil
+	}
+	return named(err, u.path)
+}
+
+// leave makes the stage the part, unless there is nothing in it.
+func (u *sftpUpload) leave(ctx context.Context) (err error) {
+	u.staged = false
+	defer u.unclaim()
+	if u.handle != nil {
+		err = u.startClose().ok(ctx)
+	}
 	part := stage(u.path, "")
 	switch {
 	case u.w.broken(): // the next try finds it
@@ -365,17 +472,6 @@ func (u *sftpUpload) Close() error {
 		err = errors.Join(err, u.w.do(ctx, sftp.Request{Type: sftp.TypeRemove, Path: u.stage.String()}))
 	case u.stage != part:
 		err = errors.Join(err, u.w.rename(ctx, u.stage.String(), part.String(), true))
-	}
-	return named(err, u.path)
-}
-
-// abandon waits until the server has parked what came.
-func (u *sftpUpload) abandon(handle []byte) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.ctx), u.w.wait)
-	defer cancel()
-	err := u.w.do(ctx, sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtAbandon, Handle: handle})
-	if u.w.broken() {
-		return nil
 	}
 	return named(err, u.path)
 }

@@ -15,7 +15,10 @@ type swarm struct {
 	t       *tree
 	ctx     context.Context
 	stop    context.CancelCauseFunc
-	slots   chan struct{}
+	slots   chan struct{} // full while so many files are on their way
+	space   chan struct{} // full while their bytes are so many
+	filling sync.Mutex    // held by who takes more than one place there
+	walkers chan struct{} // full while so many directories are walked
 	big     sync.Mutex
 	running sync.WaitGroup
 
@@ -23,11 +26,21 @@ type swarm struct {
 	shown time.Time
 }
 
-// Files that may be on their way: most servers take as many handles, others say how many.
+// Files that may be on their way: most servers take as many handles as few, others say how many. Half of those are left to others.
 const (
-	fewAtOnce  = 32
-	manyAtOnce = 128
+	fewAtOnce  = 64
+	manyAtOnce = 512
 )
+
+// What a file takes of the space: a place for each grain, up to those of one buffer.
+const (
+	grain     = 32 << 10
+	manyPlace = 512
+	mostPlace = 8
+)
+
+// dirsAtOnce is how many directories are listed and made at a time.
+const dirsAtOnce = 32
 
 // canSwarm reports how many files may be on their way, 0 if one after another has to do.
 func (t *tree) canSwarm() int {
@@ -37,8 +50,8 @@ func (t *tree) canSwarm() int {
 		case *sshRemote:
 			n = fewAtOnce
 			s.mu.Lock()
-			if s.wire != nil && s.wire.limits.Handles >= 2*manyAtOnce {
-				n = manyAtOnce
+			if s.wire != nil {
+				n = int(min(max(fewAtOnce, s.wire.limits.Handles/2), manyAtOnce))
 			}
 			s.mu.Unlock()
 		case *disk:
@@ -51,7 +64,7 @@ func (t *tree) canSwarm() int {
 
 // swarm has files copied by n at a time. The caller calls wait.
 func (t *tree) swarms(ctx context.Context, n int) *swarm {
-	s := &swarm{t: t, slots: make(chan struct{}, n)}
+	s := &swarm{t: t, slots: make(chan struct{}, n), space: make(chan struct{}, manyPlace), walkers: make(chan struct{}, dirsAtOnce)}
 	s.ctx, s.stop = context.WithCancelCause(ctx)
 	if say := t.o.Say; say != nil {
 		t.o.Say = func(m words.Message) {
@@ -79,20 +92,69 @@ func (s *swarm) show(p Progress, show func(Progress)) {
 	show(p)
 }
 
-// file copies a file when there is room. The error is what ended the whole.
-func (s *swarm) file(i files.Info, to files.Path) error {
+// dir walks a directory beside the others when there is room, else at once.
+func (s *swarm) dir(from, to files.Path, depth int) error {
+	select {
+	case s.walkers <- struct{}{}:
+		s.running.Go(func() {
+			defer func() { <-s.walkers }()
+			if err := s.t.dir(s.ctx, from, to, depth); err != nil {
+				s.stop(err)
+			}
+		})
+		return nil
+	default:
+		return s.t.dir(s.ctx, from, to, depth)
+	}
+}
+
+// enter waits until there is room for a file of that size; leave is called when it is copied.
+func (s *swarm) enter(size int64) (leave func(), err error) {
+	places := int(min(max(size/grain, 1), mostPlace))
+	taken, in := 0, false
+	leave = func() {
+		for range taken {
+			<-s.space
+		}
+		if in {
+			<-s.slots
+		}
+	}
+	s.filling.Lock()
+	defer s.filling.Unlock()
+	for taken < places {
+		select {
+		case s.space <- struct{}{}:
+			taken++
+		case <-s.ctx.Done():
+			leave()
+			return nil, context.Cause(s.ctx)
+		}
+	}
 	select {
 	case s.slots <- struct{}{}:
+		in = true
+		return leave, nil
 	case <-s.ctx.Done():
-		return context.Cause(s.ctx)
+		leave()
+		return nil, context.Cause(s.ctx)
+	}
+}
+
+// file copies a file when there is room. target is what a listing told of the name to, nil if none did. The error is what ended
+// the whole.
+func (s *swarm) file(i files.Info, to files.Path, target *sight) error {
+	leave, err := s.enter(i.Size)
+	if err != nil {
+		return err
 	}
 	s.running.Go(func() {
-		defer func() { <-s.slots }()
+		defer leave()
 		if i.Size >= bigFile {
 			s.big.Lock()
 			defer s.big.Unlock()
 		}
-		c := &copying{src: s.t.src, dst: s.t.dst, o: s.t.o, r: Result{From: i.Path, To: to}}
+		c := &copying{src: s.t.src, dst: s.t.dst, o: s.t.o, target: target, r: Result{From: i.Path, To: to}}
 		if i.Mode.IsRegular() {
 			c.listed = &i
 		}

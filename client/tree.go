@@ -123,18 +123,22 @@ func (t *tree) dir(ctx context.Context, from, to files.Path, depth int) error {
 		return t.tell(ctx, Result{From: from, To: to}, fault.New(fault.Stopped, "%s: directories are nested too deep", from.String()))
 	}
 	var entries []files.Info
+	var there *present
 	var odd error
 	again := &copying{src: t.src, dst: t.dst, o: t.o, r: Result{From: from, To: to}}
 	err := again.retry(ctx, func(ctx context.Context) (err error) {
 		if entries, odd, err = list(ctx, t.src, from); err != nil {
 			return err
 		}
-		return t.mkdir(ctx, to)
+		there, err = t.prepare(ctx, to, len(entries))
+		return err
 	})
 	if err != nil {
 		return t.tell(ctx, Result{From: from, To: to}, err)
 	}
+	t.mu.Lock()
 	t.r.Dirs++
+	t.mu.Unlock()
 	if odd != nil {
 		if err := t.tell(ctx, Result{From: from, To: to}, odd); err != nil {
 			return err
@@ -142,7 +146,7 @@ func (t *tree) dir(ctx context.Context, from, to files.Path, depth int) error {
 	}
 	seen := map[string]string{}
 	for _, i := range entries {
-		if err := t.entry(ctx, i, to, depth, seen); err != nil {
+		if err := t.entry(ctx, i, to, depth, seen, there); err != nil {
 			return err
 		}
 	}
@@ -150,8 +154,8 @@ func (t *tree) dir(ctx context.Context, from, to files.Path, depth int) error {
 }
 
 // entry copies one entry of a directory into to. seen holds what was copied there, as this machine's disk tells names
-// apart.
-func (t *tree) entry(ctx context.Context, i files.Info, to files.Path, depth int, seen map[string]string) error {
+// apart; there is what was there before.
+func (t *tree) entry(ctx context.Context, i files.Info, to files.Path, depth int, seen map[string]string, there *present) error {
 	q, err := to.Join(i.Path.Base())
 	if err == nil && onDisk(t.dst) {
 		err = distinct(runtime.GOOS, i.Path.Base(), seen)
@@ -171,11 +175,13 @@ func (t *tree) entry(ctx context.Context, i files.Info, to files.Path, depth int
 			return nil
 		}
 	}
-	if i.Mode.IsDir() {
+	switch {
+	case i.Mode.IsDir() && t.swarm != nil:
+		return t.swarm.dir(i.Path, q, depth+1)
+	case i.Mode.IsDir():
 		return t.dir(ctx, i.Path, q, depth+1)
-	}
-	if t.swarm != nil {
-		return t.swarm.file(i, q)
+	case t.swarm != nil:
+		return t.swarm.file(i, q, there.sight(q))
 	}
 	return t.file(ctx, i.Path, q)
 }
@@ -196,20 +202,63 @@ func distinct(system, name string, seen map[string]string) error {
 	return nil
 }
 
-// mkdir makes a directory that may be there already.
-func (t *tree) mkdir(ctx context.Context, p files.Path) error {
-	if p.IsRoot() {
+// present is what a directory of the target holds; nil if it was not looked at.
+type present struct{ entries map[string]files.Info }
+
+// sight tells what is there under a name, nil if a look has to tell.
+func (p *present) sight(q files.Path) *sight {
+	if p == nil {
 		return nil
 	}
-	err := t.dst.Mkdir(ctx, p)
+	i, there := p.entries[q.Base()]
+	switch {
+	case !there:
+		return &sight{info: files.Info{Path: q, Part: -1}, sure: true}
+	case i.Mode.IsRegular():
+		return &sight{info: i, there: true, sure: true}
+	}
+	return nil
+}
+
+// mkdir makes a directory that may be there already; made reports that it was not.
+func (t *tree) mkdir(ctx context.Context, p files.Path) (made bool, err error) {
+	if p.IsRoot() {
+		return false, nil
+	}
+	err = t.dst.Mkdir(ctx, p)
 	if err == nil || fault.KindOf(err) != fault.Exist {
-		return err
+		return err == nil, err
 	}
 	if i, err2 := t.dst.Stat(ctx, p); err2 != nil || i.Mode.IsDir() {
-		return err2
+		return false, err2
 	}
-	return err
+	return false, err
 }
+
+// prepare makes a directory for so many files and tells what is in it. A remote one is listed only for many files: that takes fewer
+// round trips than a look at each name.
+func (t *tree) prepare(ctx context.Context, p files.Path, many int) (*present, error) {
+	made, err := t.mkdir(ctx, p)
+	switch _, far := t.dst.(*sshRemote); {
+	case err != nil:
+		return nil, err
+	case made:
+		return &present{}, nil
+	case !far || many < worthListing:
+		return nil, nil
+	}
+	there := &present{entries: map[string]files.Info{}}
+	for i, err := range t.dst.List(ctx, p) {
+		if err != nil || len(there.entries) > 10*many {
+			return nil, nil // each name is looked at
+		}
+		there.entries[i.Path.Base()] = i
+	}
+	return there, nil
+}
+
+// worthListing is for how many files a directory of the target is listed.
+const worthListing = 8
 
 // list returns the entries of a directory by name. odd is an error about names that cannot be used; the others are
 // there nevertheless.
