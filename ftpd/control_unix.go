@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func onSocket(nc net.Conn, f func(fd int)) {
+func onSocket(nc any, f func(fd int)) {
 	sc, ok := nc.(syscall.Conn)
 	if !ok {
 		return
@@ -48,19 +48,22 @@ func readable(fd uintptr) bool {
 // discardUnread reads away what has come, without waiting for more, and tells whether that was anything. An error says
 // that the connection is gone.
 func discardUnread(nc net.Conn) (some bool, err error) {
-	onSocket(nc, func(fd int) {
-		var buf [4 << 10]byte
-		for range 64 {
-			n, _, failed := unix.Recvfrom(fd, buf[:], unix.MSG_DONTWAIT)
-			if failed != nil && failed != unix.EAGAIN && failed != unix.EINTR {
-				err = failed
-			}
-			if n <= 0 || failed != nil {
-				return
-			}
-			some = true
+	onSocket(nc, func(fd int) { some, err = discardFrom(fd) })
+	return some, err
+}
+
+func discardFrom(fd int) (some bool, err error) {
+	var buf [4 << 10]byte
+	for range 64 {
+		n, _, failed := unix.Recvfrom(fd, buf[:], unix.MSG_DONTWAIT)
+		if failed != nil && failed != unix.EAGAIN && failed != unix.EINTR {
+			err = failed
 		}
-	})
+		if n <= 0 || failed != nil {
+			break
+		}
+		some = true
+	}
 	return some, err
 }
 

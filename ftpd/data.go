@@ -15,7 +15,6 @@ import (
 // A way is how the next data connection comes about; it serves one.
 type way interface {
 	open(ctx context.Context, patience time.Duration) (net.Conn, error)
-	ready() bool // open need not wait
 	close()
 }
 
@@ -136,8 +135,6 @@ type active struct {
 
 func (a *active) close() {}
 
-func (a *active) ready() bool { return false }
-
 func (a *active) open(ctx context.Context, patience time.Duration) (net.Conn, error) {
 	d := net.Dialer{Timeout: patience, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(a.from, 0))}
 	nc, err := d.DialContext(ctx, "tcp", a.to.String())
@@ -186,6 +183,19 @@ func (c *conn) openData() (dataConn, error) {
 	}
 	c.srv.log.Info("no TLS on a data connection", "reason", err.Error(), "remote", remote(nc).String())
 	return nil, refuse(425, "TLS on the data connection failed: behind PROT P your client has to begin it there as soon as it reads 150")
+}
+
+// visitor takes the data connection that was agreed, in clear text, if it came to a passive port already; else nil.
+func (c *conn) visitor() *visitor {
+	l, ok := c.way.(*lease)
+	if !ok {
+		return nil
+	}
+	v := l.take()
+	if v != nil {
+		c.agree(nil)
+	}
+	return v
 }
 
 func errNoWay() error { return refuse(425, "PASV, EPSV, PORT or EPRT comes first") }

@@ -100,7 +100,7 @@ func New(c Config) *Server {
 	}
 	s.verbs, s.subverbs = index(s.commands), index(s.site)
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	s.ports = ports{low: c.PassiveLow, high: c.PassiveHigh, rest: time.Minute, open: map[netip.AddrPort]*port{}, accept: s.acceptAll}
+	s.ports = ports{low: c.PassiveLow, high: c.PassiveHigh, rest: time.Minute, open: map[netip.AddrPort]*port{}, srv: s}
 	return s
 }
 
@@ -131,7 +131,7 @@ func (s *Server) acceptAll(l net.Listener, hand func(net.Conn)) {
 			return
 		default: // no descriptor left, or the connection was gone at once
 			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
-			s.log.Warn("a connection could not be accepted", "reason", err.Error())
+			s.warnAccept(err)
 			select {
 			case <-time.After(wait):
 			case <-s.ctx.Done():
@@ -139,6 +139,10 @@ func (s *Server) acceptAll(l net.Listener, hand func(net.Conn)) {
 			}
 		}
 	}
+}
+
+func (s *Server) warnAccept(err error) {
+	s.log.Warn("a connection could not be accepted", "reason", err.Error())
 }
 
 func (s *Server) track(l net.Listener) bool {

@@ -16,20 +16,6 @@ func TestSmallFileIsAnsweredAtOnce(t *testing.T) {
 	h.put("alice", "small", content)
 	p := h.login("alice")
 	nc := p.passive()
-	eventually(t, "the data connection is there", func() bool {
-		h.srv.ports.mu.Lock()
-		defer h.srv.ports.mu.Unlock()
-		for _, port := range h.srv.ports.open {
-			port.mu.Lock()
-			defer port.mu.Unlock()
-			for _, l := range port.lent {
-				if l.ready() {
-					return true
-				}
-			}
-		}
-		return false
-	})
 	p.send("RETR small\r\n")
 	got, err := io.ReadAll(nc)
 	if err != nil {

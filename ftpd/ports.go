@@ -24,20 +24,22 @@ import (
 // another one if there is one: that connection may still be on its way. For the same reason the port is not lent to
 // another session of the peer for a while.
 type ports struct {
+	srv       *Server
 	low, high int           // 0: what the system gives
 	rest      time.Duration // a port is not lent to another session of a peer whose connection may still be on its way
-	accept    func(net.Listener, func(net.Conn))
 
-	mu      sync.Mutex
-	open    map[netip.AddrPort]*port // by the address that clients reached
-	swept   time.Time
-	closed  bool
-	running sync.WaitGroup // one for each open port
+	mu     sync.Mutex
+	open   map[netip.AddrPort]*port // by the address that clients reached
+	swept  time.Time
+	closed bool
+	round  *time.Timer // runs while a port is open
 }
 
 const (
 	// maxLeases is how many ports of its peer a session can keep from the others.
 	maxLeases = 4
+	// roundEvery is how often somebody looks who came to ports that nobody uses.
+	roundEvery = time.Second
 	// settleTime bounds what is a moment on every machine that may talk to itself.
 	settleTime = time.Second
 )
@@ -49,8 +51,8 @@ var (
 
 // A port is one passive port on one address.
 type port struct {
-	at netip.AddrPort
-	ln net.Listener
+	at   netip.AddrPort
+	door *door
 
 	mu   sync.Mutex
 	lent map[netip.Addr]*lease // by peer
@@ -61,7 +63,7 @@ type lease struct {
 	ports *ports
 	port  *port
 	peer  netip.Addr
-	came  chan net.Conn // holds what came while it was awaited
+	came  chan *visitor // holds what came while it was awaited
 
 	// The rest is under port.mu.
 	lent    bool
@@ -103,6 +105,7 @@ func (l *lease) lost() bool {
 
 // again lends a lease to its session once more; anyway means although something else came than what was asked for.
 func (l *lease) again(anyway bool) bool {
+	l.port.door.look()
 	l.port.mu.Lock()
 	defer l.port.mu.Unlock()
 	if l.port.lent[l.peer] != l || !l.clean && !anyway {
@@ -120,6 +123,7 @@ func (p *port) settle() {
 	if err != nil {
 		return
 	}
+	p.door.look()
 	nc.SetReadDeadline(time.Now().Add(settleTime))
 	nc.Read(make([]byte, 1))
 	nc.(*net.TCPConn).SetLinger(0) // nothing of it stays in the kernel
@@ -149,6 +153,7 @@ func (ps *ports) find(ctx context.Context, local, peer netip.Addr) (*lease, erro
 		default:
 			return nil, failed
 		}
+		p.door.look()
 		p.mu.Lock()
 		old := p.lent[peer]
 		switch {
@@ -172,7 +177,7 @@ func (ps *ports) find(ctx context.Context, local, peer netip.Addr) (*lease, erro
 }
 
 func (ps *ports) lease(p *port, peer netip.Addr) *lease {
-	l := &lease{ports: ps, port: p, peer: peer, came: make(chan net.Conn, 1), lent: true, awaited: true, clean: true}
+	l := &lease{ports: ps, port: p, peer: peer, came: make(chan *visitor, 1), lent: true, awaited: true, clean: true}
 	p.lent[peer] = l
 	return l
 }
@@ -223,27 +228,44 @@ func (ps *ports) listen(ctx context.Context, at netip.AddrPort) (*port, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &port{at: netip.AddrPortFrom(at.Addr(), addrPort(ln.Addr()).Port()), ln: ln, lent: map[netip.Addr]*lease{}}
-	ps.open[p.at] = p
-	ps.running.Go(func() { ps.accept(ln, p.hand) })
+	p := &port{at: netip.AddrPortFrom(at.Addr(), addrPort(ln.Addr()).Port()), lent: map[netip.Addr]*lease{}}
+	if p.door, err = openDoor(ln, ps.srv, p.hand); err != nil {
+		return nil, err
+	}
+	if ps.open[p.at] = p; len(ps.open) == 1 {
+		ps.round = time.AfterFunc(roundEvery, ps.goRound)
+	}
 	return p, nil
 }
 
 // hand gives a connection to who awaits it. Whatever else comes is closed without a word, and the port goes on.
-func (p *port) hand(nc net.Conn) {
+func (p *port) hand(v *visitor) {
 	p.mu.Lock()
-	l := p.lent[remote(nc).Addr()]
+	l := p.lent[v.from]
 	wanted := l != nil && l.awaited
 	switch {
 	case wanted:
 		l.awaited = false
-		l.came <- nc
+		l.came <- v
 	case l != nil:
 		l.clean = false
 	}
 	p.mu.Unlock()
 	if !wanted {
-		nc.Close()
+		v.close()
+	}
+}
+
+// goRound turns away strangers from ports that nobody uses just now, and closes ports.
+func (ps *ports) goRound() {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	for _, p := range ps.open {
+		p.door.look()
+	}
+	ps.sweep(time.Now())
+	if len(ps.open) > 0 && !ps.closed {
+		ps.round.Reset(roundEvery)
 	}
 }
 
@@ -260,11 +282,12 @@ func (ps *ports) sweep(now time.Time) {
 				delete(p.lent, peer)
 			}
 		}
-		if len(p.lent) == 0 {
-			p.ln.Close()
+		nobodys := len(p.lent) == 0
+		p.mu.Unlock()
+		if nobodys {
+			p.door.close()
 			delete(ps.open, at)
 		}
-		p.mu.Unlock()
 	}
 }
 
@@ -273,10 +296,9 @@ func (ps *ports) close() {
 	ps.mu.Lock()
 	ps.closed = true
 	for _, p := range ps.open {
-		p.ln.Close()
+		p.door.close()
 	}
 	ps.mu.Unlock()
-	ps.running.Wait()
 }
 
 // say names the ports for people who look at firewalls.
@@ -287,18 +309,29 @@ func (ps *ports) say() words.Message {
 	return words.M("ports %d-%d", ps.low, ps.high)
 }
 
-// open takes the client's connection, which nearly always was there before.
-func (l *lease) open(ctx context.Context, patience time.Duration) (net.Conn, error) {
+// take returns the client's connection if it is there, which it nearly always is; else nil.
+func (l *lease) take() *visitor {
+	l.port.door.look()
 	select {
-	case nc := <-l.came:
-		return nc, nil
+	case v := <-l.came:
+		return v
 	default:
+		return nil
 	}
+}
+
+// open waits for the client's connection.
+func (l *lease) open(ctx context.Context, patience time.Duration) (net.Conn, error) {
+	v := l.take()
+	if v != nil {
+		return v.conn()
+	}
+	defer l.port.door.watch()()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
-	case nc := <-l.came:
-		return nc, nil
+	case v := <-l.came:
+		return v.conn()
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	case <-timer.C:
@@ -307,16 +340,14 @@ func (l *lease) open(ctx context.Context, patience time.Duration) (net.Conn, err
 	}
 }
 
-func (l *lease) ready() bool { return len(l.came) > 0 }
-
 // close gives the port back.
 func (l *lease) close() {
 	l.port.mu.Lock()
 	defer l.port.mu.Unlock()
 	l.clean = l.clean && !l.awaited
 	select {
-	case nc := <-l.came:
-		nc.Close()
+	case v := <-l.came:
+		v.close()
 		l.clean = false
 	default:
 	}

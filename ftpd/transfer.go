@@ -121,7 +121,7 @@ func (c *conn) retr(arg string) error {
 
 // An outlet is where a download or a listing goes.
 type outlet struct {
-	to     io.Writer    // a *net.TCPConn, which Transfer can hand to the kernel, a *secureData or a *link
+	to     io.Writer    // a *net.TCPConn, which Transfer can hand to the kernel, a *secureData, a *link or a *visitor
 	finish func() error // ends it well
 	fail   func()       // ends it so that it cannot be taken for whole
 	close  func()       // when nothing is known of how it ended
@@ -141,8 +141,12 @@ func (c *conn) outlet(opening string, size int64, linger time.Duration) (outlet,
 		}
 		return outlet{l, l.end, l.giveUp, func() {}}, nil
 	}
-	if size >= 0 && size <= atOnce && linger == 0 && !c.private && c.way != nil && c.way.ready() {
-		c.holdBack()
+	if size >= 0 && size <= atOnce && linger == 0 && !c.private {
+		if v := c.visitor(); v != nil {
+			c.holdBack()
+			c.lines(150, opening)
+			return outlet{v, v.finish, v.cutOff, v.close}, nil
+		}
 	}
 	c.lines(150, opening)
 	d, err := c.openData()
