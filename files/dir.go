@@ -17,6 +17,7 @@ type dir struct {
 	path Path
 	id   nodeID
 	lent bool // f is another dir's, which closes it
+	kept *keptDir
 }
 
 // nodeID is what the system knows a file by; zero where it cannot be told.
@@ -68,21 +69,46 @@ func (d *dir) truncate(name string, n int64) error {
 	return errors.Join(f.Truncate(n), f.Close())
 }
 
-// parent is openDir for a look at names and their change, not for a listing: the home itself is open already.
+// parent is openDir for a look at names and their change, not for a listing: the home itself is open already, and what was
+// used of late.
 func (h *Home) parent(p Path) (*dir, error) {
 	if p.IsRoot() {
 		return &dir{f: h.top.f, root: h.root, id: h.top.id, lent: true}, nil
 	}
-	return h.openDir(p)
+	if k := h.dirs.get(p); k != nil {
+		if h.leadsTo(p, k.id) {
+			return &k.dir, nil
+		}
+		h.dirs.giveBack(k, true)
+	}
+	d, err := h.openDir(p)
+	if err != nil || d.id.dev != h.top.id.dev || !h.leadsTo(p, d.id) {
+		return d, err
+	}
+	return &h.dirs.put(d).dir, nil
+}
+
+// leadsTo reports whether p is the directory id, with no link on the way; false where the system has no nodeID.
+func (h *Home) leadsTo(p Path, id nodeID) bool {
+	d, err := h.parent(p.Dir())
+	if err != nil {
+		return false
+	}
+	defer d.close()
+	n, err := d.lstat(p.Base())
+	return err == nil && n.id == id && id != (nodeID{}) && n.mode.IsDir()
 }
 
 func (d *dir) close() {
-	if d.lent {
-		return
-	}
-	d.f.Close()
-	if d.own != nil {
-		d.own.Close()
+	switch {
+	case d.lent:
+	case d.kept != nil:
+		d.kept.in.giveBack(d.kept, false)
+	default:
+		d.f.Close()
+		if d.own != nil {
+			d.own.Close()
+		}
 	}
 }
 

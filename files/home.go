@@ -30,6 +30,7 @@ type Home struct {
 	top         *dir // the home
 	stage, part *dir
 	own         [3]nodeID // .sampan, stage, part
+	dirs        dirs
 	ledger      ledger
 	sums        sums
 
@@ -145,6 +146,7 @@ func (h *Home) shut() {
 	if h.ledger.dir != nil {
 		h.ledger.dir.unlock()
 	}
+	h.dirs.close()
 	for _, d := range []*dir{h.ledger.dir, h.stage, h.part, h.top} {
 		if d != nil {
 			d.close()

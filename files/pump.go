@@ -25,6 +25,9 @@ func Pump(dst io.Writer, src io.Reader, step int64, ask func(done, want int64) (
 		if allow <= 0 {
 			return done, drained(src, err)
 		}
+		if v, ok := src.(Veiled); ok {
+			src = v.Bare()
+		}
 		n, eof, err := copyStep(dst, src, min(allow, step))
 		done += n
 		if err != nil || eof {
@@ -32,6 +35,10 @@ func Pump(dst io.Writer, src io.Reader, step int64, ask func(done, want int64) (
 		}
 	}
 }
+
+// Veiled is a source that is dear to hand to the kernel. Pump asks it before each step what to read from: itself while it
+// may end soon, and later what the kernel knows.
+type Veiled interface{ Bare() io.Reader }
 
 // copyStep copies n bytes, or fewer when src ends.
 func copyStep(dst io.Writer, src io.Reader, n int64) (done int64, eof bool, err error) {

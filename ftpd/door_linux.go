@@ -39,7 +39,7 @@ func (d *door) look() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for d.fd >= 0 {
-		fd, from, err := unix.Accept4(d.fd, unix.SOCK_CLOEXEC)
+		fd, from, err := unix.Accept4(d.fd, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
 		switch err {
 		case nil:
 			d.hand(&visitor{fd: fd, from: sockaddr(from)})
@@ -120,34 +120,85 @@ func (d *door) close() {
 	d.fd = -1
 }
 
-// A visitor is a connection that came to a door. What is small goes to it past Go's poller; for anything else it becomes
-// a *net.TCPConn.
+// A visitor is a connection that came to a door. What is small goes past Go's poller as long as nobody has to wait, then as
+// an *os.File; for anything else it becomes a *net.TCPConn. It is for one goroutine, but for its deadlines.
 type visitor struct {
-	fd   int // -1 when it is closed or tcp
 	from netip.Addr
+	fd   int      // -1 when the connection is closed, or one of these:
+	file *os.File // which reads
+	tcp  *net.TCPConn
+	read int64
 
-	mu    sync.Mutex // guards what follows
-	until time.Time  // the deadline for writing
-	tcp   *net.TCPConn
+	mu                    sync.Mutex // guards what follows, and changes of file and tcp
+	readUntil, writeUntil time.Time
 }
 
 // conn returns the connection as Go knows it.
 func (v *visitor) conn() (*net.TCPConn, error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	if v.tcp != nil {
 		return v.tcp, nil
 	}
-	f := os.NewFile(uintptr(v.fd), "data connection")
-	v.fd = -1
+	f := v.file
+	if f == nil {
+		f = os.NewFile(uintptr(v.fd), "data connection")
+		v.fd = -1
+	}
 	defer f.Close()
 	nc, err := net.FileConn(f)
 	if err != nil {
 		return nil, err
 	}
-	v.tcp = nc.(*net.TCPConn)
-	v.tcp.SetNoDelay(true)
-	return v.tcp, v.tcp.SetWriteDeadline(v.until)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.file, v.tcp = nil, nc.(*net.TCPConn)
+	v.tcp.SetKeepAlive(false) // a transfer that stalls is cut anyway
+	v.tcp.SetReadDeadline(v.readUntil)
+	return v.tcp, v.tcp.SetWriteDeadline(v.writeUntil)
+}
+
+// Read waits if nothing has come.
+func (v *visitor) Read(b []byte) (n int, err error) {
+	defer func() { v.read += int64(n) }()
+	for v.fd >= 0 {
+		n, _, err := unix.Recvfrom(v.fd, b, unix.MSG_DONTWAIT)
+		switch {
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			v.await()
+		case err != nil:
+			return 0, os.NewSyscallError("recv", err)
+		case n == 0:
+			return 0, io.EOF
+		default:
+			return n, nil
+		}
+	}
+	if v.tcp != nil {
+		return v.tcp.Read(b)
+	}
+	return v.file.Read(b)
+}
+
+// await makes the connection one that Go's poller knows.
+func (v *visitor) await() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.file = os.NewFile(uintptr(v.fd), "data connection")
+	v.file.SetReadDeadline(v.readUntil)
+	v.fd = -1
+}
+
+// soon is how much is read before the kernel is to take over.
+const soon = 64 << 10
+
+// Bare implements files.Veiled.
+func (v *visitor) Bare() io.Reader {
+	if v.read >= soon {
+		if tcp, err := v.conn(); err == nil {
+			return tcp
+		}
+	}
+	return v
 }
 
 // Write waits where the kernel does not take all at once.
@@ -170,10 +221,23 @@ func (v *visitor) Write(b []byte) (int, error) {
 	return done + n, err
 }
 
+func (v *visitor) SetReadDeadline(t time.Time) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.readUntil = t
+	switch {
+	case v.tcp != nil:
+		return v.tcp.SetReadDeadline(t)
+	case v.file != nil:
+		return v.file.SetReadDeadline(t)
+	}
+	return nil
+}
+
 func (v *visitor) SetWriteDeadline(t time.Time) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.until = t
+	v.writeUntil = t
 	if v.tcp != nil {
 		return v.tcp.SetWriteDeadline(t)
 	}
@@ -182,38 +246,39 @@ func (v *visitor) SetWriteDeadline(t time.Time) error {
 
 // finish ends in order what was sent.
 func (v *visitor) finish() error {
-	if v.fd < 0 {
-		return finish(v.tcp, 0)
-	}
-	some, err := discardFrom(v.fd)
-	if some { // the close would be a reset
-		tcp, err := v.conn()
-		if err != nil {
+	if v.fd >= 0 {
+		some, err := discardFrom(v.fd)
+		if !some { // else the close would be a reset
+			v.Close()
 			return err
 		}
-		return finish(tcp, 0)
 	}
-	v.close()
-	return err
+	tcp, err := v.conn()
+	if err != nil {
+		return err
+	}
+	return finish(tcp, 0)
 }
 
-// cutOff ends the connection so that the other end cannot take it for the end of the data.
+// cutOff ends the connection at once, and so that the other end cannot take it for the end of the data.
 func (v *visitor) cutOff() {
 	if v.fd >= 0 {
 		unix.SetsockoptLinger(v.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-		v.close()
-	} else if v.tcp != nil {
-		cutOff(v.tcp)
+		v.Close()
+	} else if tcp, err := v.conn(); err == nil {
+		cutOff(tcp)
 	}
 }
 
-func (v *visitor) close() {
-	if v.fd >= 0 {
+func (v *visitor) Close() error {
+	switch {
+	case v.tcp != nil:
+		return v.tcp.Close()
+	case v.file != nil:
+		return v.file.Close()
+	case v.fd >= 0:
 		unix.Close(v.fd)
 		v.fd = -1
-	} else if v.tcp != nil {
-		v.tcp.Close()
 	}
+	return nil
 }
-
-var _ io.Writer = (*visitor)(nil)

@@ -3,6 +3,7 @@
 package ftpd
 
 import (
+	"io"
 	"net"
 	"net/netip"
 )
@@ -37,4 +38,5 @@ func (v *visitor) finish() error { return finish(v.TCPConn, 0) }
 // cutOff ends the connection so that the other end cannot take it for the end of the data.
 func (v *visitor) cutOff() { cutOff(v.TCPConn) }
 
-func (v *visitor) close() { v.Close() }
+// Bare implements files.Veiled.
+func (v *visitor) Bare() io.Reader { return v.TCPConn }

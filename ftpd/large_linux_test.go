@@ -11,7 +11,8 @@ import (
 )
 
 // TestZeroCopy counts system calls: a plain upload goes from the socket to the file by splice, a plain download from the
-// file to the socket by sendfile, and no byte of either comes through this process.
+// file to the socket by sendfile, and no byte of either comes through this process, but for the beginning of an upload, which
+// may be all of it.
 func TestZeroCopy(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -24,8 +25,8 @@ func TestZeroCopy(t *testing.T) {
 		t.Run(test.call, func(t *testing.T) {
 			t.Parallel()
 			moved := count(t, test.run)
-			if got := moved[test.call]; got < test.times*large {
-				t.Errorf("%s moved %d bytes of %d: %v", test.call, got, test.times*large, moved)
+			if got, want := moved[test.call], test.times*(large-256<<10); got < want {
+				t.Errorf("%s moved %d bytes of %d: %v", test.call, got, want, moved)
 			}
 		})
 	}

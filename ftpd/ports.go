@@ -252,7 +252,7 @@ func (p *port) hand(v *visitor) {
 	}
 	p.mu.Unlock()
 	if !wanted {
-		v.close()
+		v.Close()
 	}
 }
 
@@ -347,7 +347,7 @@ func (l *lease) close() {
 	l.clean = l.clean && !l.awaited
 	select {
 	case v := <-l.came:
-		v.close()
+		v.Close()
 		l.clean = false
 	default:
 	}

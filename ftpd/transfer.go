@@ -95,8 +95,9 @@ func (c *conn) retr(arg string) error {
 		return err
 	}
 	defer out.close()
-	known := t.Sum()
+	var known []byte
 	if c.blocks {
+		known = t.Sum()
 		c.link.watchSum(known)
 	}
 	dst := out.to
@@ -145,7 +146,7 @@ func (c *conn) outlet(opening string, size int64, linger time.Duration) (outlet,
 		if v := c.visitor(); v != nil {
 			c.holdBack()
 			c.lines(150, opening)
-			return outlet{v, v.finish, v.cutOff, v.close}, nil
+			return outlet{v, v.finish, v.cutOff, func() { v.Close() }}, nil
 		}
 	}
 	c.lines(150, opening)
@@ -260,26 +261,25 @@ func (c *conn) receive(opening string, put func(files.Want) (*session.Transfer, 
 		return c.receiveBlocks(t, opening)
 	}
 	defer c.follow(t)()
-	c.lines(150, opening)
-	d, err := c.openData()
+	in, err := c.inlet(opening)
 	if err != nil {
 		return err
 	}
-	defer d.Close()
-	var src io.Reader = d
+	defer in.from.Close()
+	var src io.Reader = in.from
 	if c.ascii {
-		src = &fromASCII{src: d}
+		src = &fromASCII{src: src}
 	}
 	n, err := t.ReadFrom(src)
 	if err == nil {
-		err = c.whole(d, size, t.Info().Size+n)
+		err = c.whole(in.from, size, t.Info().Size+n)
 	}
 	if err != nil {
-		cutOff(d)
+		in.cutOff()
 		return err
 	}
 	// Our close_notify: clients wait for it before they read the reply.
-	d.Close()
+	in.from.Close()
 	info, err := t.Commit(c.sure)
 	if err != nil {
 		return err
@@ -291,12 +291,33 @@ func (c *conn) receive(opening string, put func(files.Want) (*session.Transfer, 
 	return c.reply(226, "Safe: %s (%d bytes)", info.Path, info.Size)
 }
 
+// An inlet is where an upload comes from.
+type inlet struct {
+	from   io.ReadCloser // a *visitor, a *net.TCPConn, which Transfer can hand to the kernel, or a *secureData
+	cutOff func()        // ends it when the upload has failed
+}
+
+// inlet answers that an upload in stream mode begins, and returns where its bytes come from.
+func (c *conn) inlet(opening string) (inlet, error) {
+	c.lines(150, opening)
+	if !c.private {
+		if v := c.visitor(); v != nil {
+			return inlet{v, v.cutOff}, nil
+		}
+	}
+	d, err := c.openData()
+	if err != nil {
+		return inlet{}, err
+	}
+	return inlet{d, func() { cutOff(d) }}, nil
+}
+
 // whole tells an upload that ended from one that was cut, as far as the data connection knows.
-func (c *conn) whole(d dataConn, announced, size int64) error {
+func (c *conn) whole(from io.Reader, announced, size int64) error {
 	if size < announced {
 		return refuse(426, "ALLO announced %d bytes and %d came; what came is kept as a part", announced, size)
 	}
-	s, ok := d.(*secureData)
+	s, ok := from.(*secureData)
 	if !ok || !s.truncated() {
 		return nil
 	}
