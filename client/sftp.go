@@ -25,6 +25,8 @@ type sshRemote struct {
 	conn   *sshConn
 	wire   *wire
 	stages map[string]bool // names of uploads under way
+
+	extras extras
 }
 
 func newSSHRemote(u URL, o Options) *sshRemote {
@@ -58,6 +60,7 @@ func (r *sshRemote) Close() error {
 		w.fail(r.wasClosed())
 	}
 	conn.close()
+	r.extras.close(r.wasClosed())
 	return nil
 }
 
@@ -204,7 +207,7 @@ func (r *sshRemote) Stat(ctx context.Context, p files.Path) (i files.Info, err e
 		var part sftp.Part
 		asked := w.start(sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtPart, Path: p.String()})
 		if i, err = w.stat(ctx, p); err != nil {
-			w.drop(asked)
+			asked.drop()
 			return err
 		}
 		if asked.parsed(ctx, &part) == nil {
@@ -264,7 +267,7 @@ func (w *wire) readdir(ctx context.Context, p files.Path, each func(names []sftp
 	var ahead []*rpc
 	defer func() {
 		for _, c := range ahead {
-			w.drop(c)
+			c.drop()
 		}
 	}()
 	total := 0

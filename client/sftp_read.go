@@ -15,7 +15,7 @@ import (
 
 // Bytes that may be on their way: twice what the link holds, by the best rate and the shortest round trip that were seen.
 const (
-	leastFlow = 512 << 10
+	leastFlow = 1 << 20
 	mostFlow  = 16 << 20
 )
 
@@ -48,29 +48,32 @@ func (f *flow) arrived(c *rpc, s step, n int) {
 
 // sftpBody is a download: a file that is read ahead.
 type sftpBody struct {
-	w      *wire
-	ctx    context.Context
-	path   files.Path
-	handle []byte
-	flow   flow
-	end    int64 // where the file ends, as far as it is known
-	next   int64 // the first byte that was not asked for
-	left   int64 // bytes that are still to come
-	ahead  []*span
-	err    error
+	ctx   context.Context
+	info  files.Info // as it was seen before
+	lanes []*lane    // the first one is the one that it was opened on; none when it is closed
+	flow  flow
+	end   int64 // where the file ends, as far as it is known
+	next  int64 // the first byte that was not asked for
+	left  int64 // bytes that are still to come
+	ahead []*span
+	err   error
 
-	prove bool // the server is asked for the hash of what was read, where it has one
-	look  *rpc // FSTAT behind the last READ; nil until that was sent
-	sums  *rpc // check-file-handle behind it; nil if it is not asked for
+	prove bool   // the server is asked for the hash of what was read, where it has one
+	looks []*rpc // FSTAT behind the last READ, on each lane; none until that was sent
+	sums  *rpc   // check-file-handle behind it; nil if it is not asked for
+
+	joined    chan *lane // hands over further lanes; nil if none are wanted
+	stopLanes context.CancelFunc
 }
 
 // A span is a part of a file that was asked for.
 type span struct {
 	*rpc
 	step
-	off int64
-	n   int
-	got []byte // what came and was not taken yet
+	lane *lane // of a download
+	off  int64
+	n    int
+	got  []byte // what came and was not taken yet
 }
 
 // Open looks at p, opens it, and reads ahead. The reader says EOF only at the size that the server told when it was opened.
@@ -98,6 +101,7 @@ func (r *sshRemote) openKnown(ctx context.Context, i files.Info, off int64) (io.
 		return nil, i, err
 	}
 	b.prove = w.sums()
+	b.widen(r)
 	b.ask()
 	return b, i, nil
 }
@@ -108,7 +112,7 @@ func (w *wire) open(ctx context.Context, i files.Info, off int64) (io.ReadCloser
 	if err != nil {
 		return nil, i, err
 	}
-	look := w.start(sftp.Request{Type: sftp.TypeFstat, Handle: b.handle})
+	look := w.start(sftp.Request{Type: sftp.TypeFstat, Handle: b.lanes[0].handle})
 	if off >= 0 {
 		b.ask()
 	}
@@ -139,34 +143,53 @@ func (w *wire) openBody(ctx context.Context, i files.Info, off int64) (*sftpBody
 	if err != nil {
 		return nil, named(err, p)
 	}
-	return &sftpBody{w: w, ctx: ctx, path: p, handle: handle, flow: newFlow(), end: i.Size, next: off, left: i.Size - off}, nil
+	first := &lane{w: w, handle: handle}
+	return &sftpBody{ctx: ctx, info: i, lanes: []*lane{first}, flow: newFlow(), end: i.Size, next: off, left: i.Size - off}, nil
 }
 
-// ask sends READs as far as the flow allows, and behind the last one has the server look at the file, and hash it: it does
-// for one handle one thing after another (section 3).
+// ask sends READs as far as the flow allows, and behind the last one has the server look at the file, and hash it. For one handle
+// it does one thing after another (section 3); where there are more, nothing may be on its way any more.
 func (b *sftpBody) ask() {
+	b.join()
 	for b.next < b.end && b.next-(b.end-b.left) < b.flow.window {
-		n := int(min(b.end-b.next, int64(b.w.limits.Read)))
-		b.ahead = append(b.ahead, b.read(b.next, n))
+		l := b.emptiest()
+		n := int(min(b.end-b.next, int64(l.w.limits.Read)))
+		b.ahead = append(b.ahead, b.read(l, b.next, n))
 		b.next += int64(n)
 	}
-	if b.next < b.end || b.look != nil {
+	if b.next < b.end || len(b.looks) > 0 || len(b.lanes) > 1 && b.left > 0 {
 		return
 	}
-	b.look = b.w.start(sftp.Request{Type: sftp.TypeFstat, Handle: b.handle})
+	for _, l := range b.lanes {
+		b.looks = append(b.looks, l.w.start(sftp.Request{Type: sftp.TypeFstat, Handle: l.handle}))
+	}
 	if b.prove {
-		b.sums = b.w.start(sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtCheckHandle, Handle: b.handle, Algorithms: "sha256"})
+		first := b.lanes[0]
+		b.sums = first.w.start(sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtCheckHandle, Handle: first.handle, Algorithms: "sha256"})
 	}
 }
 
 // again describes the file as it was when all of it had been read, with its SHA-256, nil where the server tells none.
-func (b *sftpBody) again(ctx context.Context) (files.Info, []byte, error) {
-	a, err := b.look.attrs(ctx)
-	if err != nil {
-		return files.Info{}, nil, named(err, b.path)
+func (b *sftpBody) again(ctx context.Context) (now files.Info, sum []byte, err error) {
+	for n, look := range b.looks {
+		a, err := look.attrs(ctx)
+		if err != nil {
+			return now, nil, named(err, b.info.Path)
+		}
+		if i := sftpInfo(b.info.Path, a); n == 0 || changed(i, now) {
+			now = i
+		}
 	}
-	sum, err := b.sums.sha256(ctx)
-	return sftpInfo(b.path, a), sum, named(err, b.path)
+	sum, err = b.sums.sha256(ctx)
+	return now, sum, named(err, b.info.Path)
+}
+
+// dropLooks gives up the looks behind the last READ.
+func (b *sftpBody) dropLooks() {
+	for _, c := range append(b.looks, b.sums) {
+		c.drop()
+	}
+	b.looks, b.sums = nil, nil
 }
 
 // sha256 waits for the reply to a check-file, nil if there is none.
@@ -183,26 +206,27 @@ func (c *rpc) sha256(ctx context.Context) ([]byte, error) {
 	return sums.Hashes, err
 }
 
-func (b *sftpBody) read(off int64, n int) *span {
-	c := b.w.start(sftp.Request{Type: sftp.TypeRead, Handle: b.handle, Offset: uint64(off), Size: uint64(n)})
-	return &span{rpc: c, step: step{b.flow.moved}, off: off, n: n}
+func (b *sftpBody) read(l *lane, off int64, n int) *span {
+	c := l.w.start(sftp.Request{Type: sftp.TypeRead, Handle: l.handle, Offset: uint64(off), Size: uint64(n)})
+	l.flying += int64(n)
+	return &span{rpc: c, step: step{b.flow.moved}, lane: l, off: off, n: n}
 }
 
 func (b *sftpBody) Read(p []byte) (int, error) {
 	if b.err != nil || len(p) == 0 {
 		return 0, b.err
 	}
+	b.ask()
 	if b.left == 0 {
 		return 0, io.EOF
 	}
-	b.ask()
-	s := b.ahead[0]
-	if s.got == nil {
-		if err := b.await(s); err != nil {
+	if b.ahead[0].got == nil {
+		if err := b.await(); err != nil {
 			b.err = err
 			return 0, err
 		}
 	}
+	s := b.ahead[0]
 	n := copy(p, s.got)
 	s.got = s.got[n:]
 	b.left -= int64(n)
@@ -213,22 +237,30 @@ func (b *sftpBody) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// await waits for a span. What a server leaves out at its end is asked for again.
-func (b *sftpBody) await(s *span) error {
+// await waits for the first span. What a server leaves out at its end is asked for again.
+func (b *sftpBody) await() error {
+	s := b.ahead[0]
 	err := s.expect(b.ctx, sftp.TypeData)
+	for err != nil && s.lane != b.lanes[0] && s.lane.w.broken() {
+		b.forsake(s.lane)
+		s = b.ahead[0]
+		err = s.expect(b.ctx, sftp.TypeData)
+	}
+	s.lane.flying -= int64(s.n)
 	var a *answer
 	switch {
 	case errors.As(err, &a) && a.code == sftp.EOF:
-		return fault.New(fault.Mismatch, "%s: it changed while it was copied", b.path.String())
+		return fault.New(fault.Mismatch, "%s: it changed while it was copied", b.info.Path.String())
 	case err != nil:
-		return named(err, b.path)
+		return named(err, b.info.Path)
 	}
 	s.got = s.reply.Data
 	switch n := len(s.got); {
 	case n == 0 || n > s.n:
-		return b.w.senseless("%d bytes where %d were asked for", n, s.n)
+		return s.w.senseless("%d bytes where %d were asked for", n, s.n)
 	case n < s.n:
-		b.ahead = append([]*span{s, b.read(s.off+int64(n), s.n-n)}, b.ahead[1:]...)
+		b.dropLooks() // they are no longer behind the last READ
+		b.ahead = append([]*span{s, b.read(s.lane, s.off+int64(n), s.n-n)}, b.ahead[1:]...)
 	}
 	b.flow.arrived(s.rpc, s.step, len(s.got))
 	return nil
@@ -236,16 +268,20 @@ func (b *sftpBody) await(s *span) error {
 
 // Close ends the download, also in the middle.
 func (b *sftpBody) Close() error {
-	if b.handle == nil {
+	if len(b.lanes) == 0 {
 		return nil
+	}
+	if b.stopLanes != nil {
+		b.stopLanes()
 	}
 	b.dropAhead()
 	if b.left > 0 {
-		b.w.drop(b.look)
-		b.w.drop(b.sums)
+		b.dropLooks()
 	}
-	b.w.giveUp(b.handle, false)
-	b.handle = nil
+	for _, l := range b.lanes {
+		l.close()
+	}
+	b.lanes = nil
 	if b.err == nil {
 		b.err = os.ErrClosed
 	}
@@ -255,22 +291,22 @@ func (b *sftpBody) Close() error {
 // dropAhead gives up what was asked for and not taken.
 func (b *sftpBody) dropAhead() {
 	for _, s := range b.ahead {
-		b.w.drop(s.rpc)
+		s.drop()
 	}
 	b.ahead = nil
 }
 
 // drop gives up an rpc, if it is one, whether its reply came or not.
-func (w *wire) drop(c *rpc) {
+func (c *rpc) drop() {
 	if c == nil {
 		return
 	}
-	w.mu.Lock()
+	c.w.mu.Lock()
+	defer c.w.mu.Unlock()
 	c.orphan = true
 	select {
 	case <-c.done:
 		c.free()
 	default:
 	}
-	w.mu.Unlock()
 }

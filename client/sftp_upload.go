@@ -329,7 +329,7 @@ func (u *sftpUpload) publishOurs(ctx context.Context, sure func() error) error {
 		err = u.err
 	}
 	if err != nil {
-		u.w.drop(sums)
+		sums.drop()
 		return err
 	}
 	u.sum, err = sums.sha256(ctx)
@@ -432,7 +432,7 @@ func (u *sftpUpload) rename(ctx context.Context) error {
 // Close without Commit leaves what came as the part: a server that stages hears that nothing is to be published.
 func (u *sftpUpload) Close() error {
 	for _, s := range u.ahead {
-		u.w.drop(s.rpc)
+		s.drop()
 	}
 	u.ahead = nil
 	if u.handle == nil && !u.staged {

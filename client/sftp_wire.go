@@ -34,6 +34,7 @@ type wire struct {
 
 	kick  chan struct{} // buffered: the queue is not empty
 	gone  chan struct{} // closed when it broke
+	near  atomic.Int64  // the shortest round trip, ns; 0 until there was one
 	heard atomic.Int64  // when the last packet came, or the first call since began; Unix ns
 
 	// What the server said of itself, set before anybody else has the wire.
@@ -118,6 +119,9 @@ func (w *wire) fail(err error) {
 	w.queue = nil
 	go w.conn.Close() // it may wait for what cannot be sent
 }
+
+// trip is the shortest round trip that was seen, what a server needs for the easiest request included.
+func (w *wire) trip() time.Duration { return time.Duration(w.near.Load()) }
 
 // broken reports whether the wire is of no more use.
 func (w *wire) broken() bool {
@@ -271,6 +275,9 @@ func (w *wire) hand(r sftp.Reply, p *sftp.Packet, now time.Time) error {
 		return w.senseless("an answer to nothing that was asked")
 	}
 	delete(w.calls, r.ID)
+	if took := int64(now.Sub(c.sent)); w.near.Load() == 0 || took < w.near.Load() {
+		w.near.Store(took)
+	}
 	if c.slow {
 		w.slow--
 	}

@@ -44,7 +44,8 @@ type sshHop struct {
 	*sshDialer
 	d      *dialed
 	target sshTarget
-	jumps  int // that lead to it at least
+	jumps  int  // that lead to it at least
+	quiet  bool // nobody is asked anything, nor to touch a key
 }
 
 // hop looks up the server of d, and tells d the name to log in with.
@@ -54,7 +55,7 @@ func (s *sshDialer) hop(d *dialed) (*sshHop, error) {
 		return nil, err
 	}
 	d.url.User, d.user = target.user, target.user
-	return &sshHop{s, d, target, 0}, nil
+	return &sshHop{sshDialer: s, d: d, target: target}, nil
 }
 
 // address is where the server is, by the settings: what host keys are known for.
@@ -66,6 +67,7 @@ func (h *sshHop) address() string {
 type sshConn struct {
 	*ssh.Client
 	below *sshConn
+	over  atomic.Bool // it is of no more use
 }
 
 func (c *sshConn) close() {
@@ -91,6 +93,20 @@ func (h *sshHop) dial(ctx context.Context) (*sshConn, error) {
 	return conn, err
 }
 
+// again makes another connection beside one that is there. It asks nobody anything and says nothing.
+func (h *sshHop) again(ctx context.Context) (*sshConn, error) {
+	if len(h.target.jump) > 0 {
+		return nil, errNoExtra
+	}
+	o := h.d.options()
+	o.Ask, o.Password, o.Trust, o.Say = nil, nil, nil, nil
+	h.d.mu.Lock()
+	d := &dialed{url: h.d.url, opts: o, user: h.d.user, password: h.d.password, known: h.d.known}
+	h.d.mu.Unlock()
+	beside := &sshHop{sshDialer: h.sshDialer, d: d, target: h.target, quiet: true}
+	return beside.attempt(ctx)
+}
+
 // attempt goes over the servers on the way, and to the one that is meant.
 func (h *sshHop) attempt(ctx context.Context) (*sshConn, error) {
 	below, err := h.before(ctx)
@@ -101,7 +117,12 @@ func (h *sshHop) attempt(ctx context.Context) (*sshConn, error) {
 	if err == nil {
 		var client *ssh.Client
 		if client, err = h.handshake(ctx, conn); err == nil {
-			return &sshConn{client, below}, nil
+			c := &sshConn{Client: client, below: below}
+			go func() {
+				client.Wait()
+				c.over.Store(true)
+			}()
+			return c, nil
 		}
 	}
 	below.close()
@@ -167,7 +188,7 @@ func (h *sshHop) handshake(ctx context.Context, conn net.Conn) (*ssh.Client, err
 	patience := time.AfterFunc(wait, func() { late.Store(true); conn.Close() })
 	defer patience.Stop()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	a := &authentication{ctx: ctx, d: h.d, target: h.target, ring: h.ring}
+	a := &authentication{ctx: ctx, d: h.d, target: h.target, ring: h.ring, quiet: h.quiet}
 	defer a.closeAgent()
 	a.pause = func(ask func() error) error {
 		patience.Stop()

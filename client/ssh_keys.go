@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/crypto/ssh"
@@ -58,6 +60,9 @@ func (a *authentication) signers() ([]ssh.Signer, error) {
 		if held[string(s.PublicKey().Marshal())] != nil && !a.target.only {
 			keys = append(keys, s)
 		}
+	}
+	if a.quiet {
+		keys = slices.DeleteFunc(keys, func(s ssh.Signer) bool { return strings.HasPrefix(s.PublicKey().Type(), "sk-") })
 	}
 	return keys, nil
 }

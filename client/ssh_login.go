@@ -20,6 +20,7 @@ type authentication struct {
 	ring   *keyring
 	agent  net.Conn
 	pause  func(ask func() error) error // runs what waits for a person, who may take his time
+	quiet  bool                         // nobody is there to touch a key
 	said   bool                         // the password was tried
 	own    error                        // our reason to give up, the first one
 }
