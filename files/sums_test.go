@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"crypto/md5"
 	"crypto/sha256"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -105,6 +107,64 @@ func TestHashAtWrite(t *testing.T) {
 				t.Errorf("%d bytes: known is %x", n, known)
 			}
 			f.Close()
+		}
+	}
+}
+
+// TestHashOfWritesAt: what is written in order is hashed on the way, as it comes over SFTP; what is not has the hash of its bytes
+// all the same.
+func TestHashOfWritesAt(t *testing.T) {
+	t.Parallel()
+	const size = 5 << 20 // never given up
+	data := bytesOf(size, 1)
+	// write writes b in pieces of n bytes.
+	write := func(u Upload, from, to, n int) error {
+		for ; from < to; from += n {
+			if _, err := u.WriteAt([]byte(data[from:min(from+n, to)]), int64(from)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	then := time.Unix(1_500_000_000, 0)
+	for name, c := range map[string]struct {
+		write func(u Draft) error
+		known string // yes, no, or as it comes
+	}{
+		"small pieces":    {func(u Draft) error { return write(u, 0, size, 32<<10) }, "yes"},
+		"large pieces":    {func(u Draft) error { return write(u, 0, size, 255<<10) }, "yes"},
+		"larger than all": {func(u Draft) error { return write(u, 0, size, 1<<20+1) }, "yes"},
+		"appended between": {func(u Draft) error {
+			_, err := u.Write([]byte(data[:1000]))
+			return errors.Join(err, write(u, 1000, size, 100_000))
+		}, "yes"},
+		"with another time": {func(u Draft) error { return errors.Join(write(u, 0, size, 100_000), u.Set(Attr{ModTime: &then})) }, "yes"},
+		"the end first":     {func(u Draft) error { return errors.Join(write(u, size/2, size, 100_000), write(u, 0, size/2, 100_000)) }, "no"},
+		"the head again":    {func(u Draft) error { return errors.Join(write(u, 0, size, 100_000), write(u, 0, 10, 10)) }, "no"},
+		"cut and gone on": {func(u Draft) error {
+			return errors.Join(write(u, 0, size, 100_000), u.Truncate(size/2), write(u, size/2, size, 100_000))
+		}, "no"},
+		"many at once": {func(u Draft) error {
+			var all sync.WaitGroup
+			errs := make([]error, 4)
+			for i := range errs {
+				all.Go(func() { errs[i] = write(u, i*size/4, (i+1)*size/4, 70_000) })
+			}
+			all.Wait()
+			return errors.Join(errs...)
+		}, "as it comes"},
+	} {
+		h, s := steppedHome(t, Options{Quota: -1})
+		u, err := h.As("a").Create(t.Context(), mustPath("f"), Want{Size: -1})
+		if err == nil {
+			err = c.write(u.(Draft))
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		commit(t, u)
+		if n := hashed(t, h, s, "f"); n > 0 && c.known == "yes" || n == 0 && c.known == "no" {
+			t.Errorf("%s: %d reads to hash", name, n)
 		}
 	}
 }
@@ -568,7 +628,7 @@ func TestTallyGivesUp(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		n     int64 // so much is hashed
-		late  int
+		late  int32
 		must  bool
 		waits bool
 	}{
@@ -577,7 +637,8 @@ func TestTallyGivesUp(t *testing.T) {
 		{"late all the time", patient + 1, tooLate, false, false},
 		{"it must be", patient + 1, tooLate, true, true},
 	} {
-		sum := tally{n: c.n, late: c.late, must: c.must}
+		sum := tally{n: c.n, must: c.must}
+		sum.late.Store(c.late)
 		hand := func(off int64) (taken bool) {
 			buf := buffers.Get().(*buffer)
 			return sum.hand(off, buf, largePiece) != buf

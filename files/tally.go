@@ -5,6 +5,7 @@ import (
 	"encoding"
 	"hash"
 	"sync"
+	"sync/atomic"
 )
 
 // A tally is the SHA-256 of the first n bytes of an upload, taken while they are in hand; what comes out of order is not
@@ -17,8 +18,8 @@ type tally struct {
 	mu   sync.Mutex // held while a piece is hashed, then by the goroutine that does it
 	h    hash.Hash  // nil before the first byte
 	n    int64
-	shut bool // no more is hashed
-	late int  // how often, of late, a piece was not hashed in time; of who hands pieces on
+	shut bool         // no more is hashed
+	late atomic.Int32 // how often, of late, a piece was not hashed in time
 }
 
 const (
@@ -55,9 +56,9 @@ func (t *tally) hand(off int64, buf *buffer, n int) *buffer {
 		return buf
 	}
 	if t.mu.TryLock() {
-		t.late = max(t.late-1, 0)
+		t.late.Store(max(t.late.Load()-1, 0))
 	} else {
-		if t.late += 4; t.late > tooLate && off > patient && !t.must {
+		if t.late.Add(4) > tooLate && off > patient && !t.must {
 			return buf // a piece that is left out ends it
 		}
 		t.mu.Lock()
@@ -72,6 +73,21 @@ func (t *tally) hand(off int64, buf *buffer, n int) *buffer {
 		buffers.Put(buf)
 	}()
 	return buffers.Get().(*buffer)
+}
+
+// offer is hand for bytes that somebody else needs back.
+func (t *tally) offer(off int64, b []byte) {
+	if len(b) < largePiece {
+		t.add(off, b)
+		return
+	}
+	buf := buffers.Get().(*buffer)
+	for len(b) > 0 {
+		n := copy(buf[:], b)
+		buf = t.hand(off, buf, n)
+		off, b = off+int64(n), b[n:]
+	}
+	buffers.Put(buf)
 }
 
 // spoil notes that bytes from off on change by other ways than add. Nothing more is hashed; what was before off remains.

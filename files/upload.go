@@ -199,15 +199,20 @@ func (u *upload) WriteAt(b []byte, off int64) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
-	if err := u.makeRoom(off, off+int64(len(b))); err != nil {
+	next, err := u.makeRoom(off, off+int64(len(b)))
+	if err != nil {
 		return 0, err
 	}
 	defer u.flying.Done()
-	u.tally.spoil(off)
-	err := u.h.step("write")
+	if !next {
+		u.tally.spoil(off)
+	}
 	n := 0
-	if err == nil {
+	if err = u.h.step("write"); err == nil {
 		n, err = u.f.WriteAt(b, off)
+	}
+	if next {
+		u.tally.offer(off, b[:n])
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -215,17 +220,19 @@ func (u *upload) WriteAt(b []byte, off int64) (int, error) {
 	return n, u.classify(err)
 }
 
-// makeRoom reserves for bytes from a to b, and starts to count their writer among those who fly.
-func (u *upload) makeRoom(a, b int64) error {
+// makeRoom reserves for bytes from a to b, and starts to count their writer among those who fly. next tells that they are those
+// behind the end, where nobody else writes first.
+func (u *upload) makeRoom(a, b int64) (next bool, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	grow := max(0, b-u.end)
 	if _, err := u.grant(grow, grow); err != nil {
-		return err
+		return false, err
 	}
 	if err := u.changes(a); err != nil {
-		return u.classify(err)
+		return false, u.classify(err)
 	}
+	next = a == u.end
 	if u.end == 0 {
 		u.dropPart()
 	}
@@ -233,7 +240,7 @@ func (u *upload) makeRoom(a, b int64) error {
 	u.granted -= grow
 	u.end += grow
 	u.flying.Add(1)
-	return nil
+	return next, nil
 }
 
 // setRandom tells the ledger that after a crash nobody will know the gaps of e.
