@@ -177,3 +177,25 @@ func TestUploadBegunOverFTPIsFinishedOverSFTP(t *testing.T) {
 		t.Errorf("%d bytes are there; %+v", len(got), res)
 	}
 }
+
+// TestSpaceIsTheSameOverSFTP: what is used, the quota and whether there is one are told as over FTP.
+func TestSpaceIsTheSameOverSFTP(t *testing.T) {
+	t.Parallel()
+	q := newQuay(t)
+	over := map[string]client.Remote{"ftp": q.h.dial("alice"), "sftp": q.dial("alice")}
+	near := t.TempDir()
+	write(t, filepath.Join(near, "f"), bytesOf(1, 5000))
+	_, err := client.Copy(t.Context(), disk(t, near), path(t, "f"), over["sftp"], path(t, "f"), client.CopyOptions{})
+	must(t, err)
+	for _, quota := range []int64{-1, 1 << 20, 5000, 10} {
+		_, err := q.h.book.Update(t.Context(), "alice", account.Change{Quota: &quota})
+		must(t, err)
+		for name, r := range over {
+			s, err := r.Space(t.Context())
+			must(t, err)
+			if s.Used != 5000 || s.Quota != quota || s.Free <= 0 {
+				t.Errorf("a quota of %d over %s: %+v", quota, name, s)
+			}
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"math"
 	"time"
 
 	"sampan/fault"
@@ -128,7 +129,7 @@ func (r *sshRemote) sum(ctx context.Context, w *wire, p files.Path, off, n int64
 	return sums.Hashes, nil
 }
 
-// Space asks space-available, where Sampan tells the quota.
+// Space asks space-available, where Sampan tells the quota: there is none where all of the device is the user's.
 func (r *sshRemote) Space(ctx context.Context) (s files.Space, err error) {
 	err = r.do(ctx, func(w *wire) error {
 		if !w.ours() {
@@ -138,7 +139,13 @@ func (r *sshRemote) Space(ctx context.Context) (s files.Space, err error) {
 		if err := w.extended(ctx, sftp.Request{Extension: sftp.ExtSpace, Path: "/"}, &a); err != nil {
 			return named(err, files.Root)
 		}
-		s = files.Space{Used: int64(a.User - a.UserFree), Quota: int64(a.User), Free: int64(a.DeviceFree)}
+		s = files.Space{Used: int64(a.Device - a.DeviceFree), Quota: -1, Free: -1}
+		if a.User != a.Device {
+			s.Quota = int64(a.User)
+		}
+		if a.Device != math.MaxInt64 {
+			s.Free = int64(a.DeviceFree)
+		}
 		return nil
 	})
 	return s, err

@@ -67,46 +67,52 @@ func (a *ask) owners() (*sftp.Packet, error) {
 // vendor hears of the client's program, and tells nothing more than VERSION did.
 func (a *ask) vendor() (*sftp.Packet, error) { return nil, nil }
 
-// totals returns how large the home is and what is free of it, for the account: the quota, or else the disk.
-func (a *ask) totals() (total, free uint64, err error) {
-	sp, err := a.sub.sess.Space()
-	if err != nil {
-		return 0, 0, err
-	}
-	left := int64(math.MaxInt64) - sp.Used
+// room returns what an account may still write, of its quota and of the disk.
+func room(sp files.Space) int64 {
+	left := int64(math.MaxInt64) - sp.Used // not known
 	if sp.Free >= 0 {
 		left = sp.Free
 	}
 	if sp.Quota >= 0 {
 		left = min(left, max(sp.Quota-sp.Used, 0))
 	}
-	size := sp.Used + left
-	if sp.Quota >= 0 {
-		size = max(sp.Quota, sp.Used)
-	}
-	return uint64(size), uint64(left), nil
+	return left
 }
 
-// statvfs is statvfs@openssh.com and fstatvfs@openssh.com.
+// statvfs is statvfs@openssh.com and fstatvfs@openssh.com: the home as if it were a disk, as large as the quota.
 func (a *ask) statvfs() (*sftp.Packet, error) {
-	total, free, err := a.totals()
+	sp, err := a.sub.sess.Space()
 	if err != nil {
 		return nil, err
 	}
+	free := room(sp)
+	total := sp.Used + free
+	if sp.Quota >= 0 {
+		total = max(sp.Quota, sp.Used)
+	}
 	const block, many, noSetuid = 4096, 1 << 30, 2
 	return sftp.ExtendedPacket(a.ID, sftp.StatVFS{
-		BlockSize: block, FragmentSize: block, Blocks: total / block, Free: free / block, Available: free / block,
+		BlockSize: block, FragmentSize: block, Blocks: uint64(total) / block, Free: uint64(free) / block, Available: uint64(free) / block,
 		Files: many, FreeFiles: many, Usable: many, Flags: noSetuid, LongestName: 255,
 	}), nil
 }
 
-// space is space-available.
+// space is space-available. The device is what the home holds and what is free on the disk; the user's part of it is the
+// quota, or all of it where there is none. So used bytes, quota and disk can be told from each other.
 func (a *ask) space() (*sftp.Packet, error) {
-	total, free, err := a.totals()
+	sp, err := a.sub.sess.Space()
 	if err != nil {
 		return nil, err
 	}
-	return sftp.ExtendedPacket(a.ID, sftp.Space{Device: total, DeviceFree: free, User: total, UserFree: free}), nil
+	free := sp.Free
+	if free < 0 { // not known
+		free = math.MaxInt64 - sp.Used
+	}
+	all := sftp.Space{Device: uint64(sp.Used + free), DeviceFree: uint64(free), UserFree: uint64(room(sp))}
+	if all.User = all.Device; sp.Quota >= 0 {
+		all.User = uint64(sp.Quota)
+	}
+	return sftp.ExtendedPacket(a.ID, all), nil
 }
 
 // part is part@sampan: what is parked under a name.

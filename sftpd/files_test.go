@@ -1,6 +1,7 @@
 package sftpd
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -248,5 +249,41 @@ func TestWhatWasRenamedWhileOpenIsRemovedBehindClose(t *testing.T) {
 			}
 		}
 		h.missing("alice", ".hidden")
+	}
+}
+
+// TestSpace: with and without a quota statvfs and space-available tell what SITE QUOTA and AVBL tell over FTP.
+func TestSpace(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.add("alice", account.Unlimited)
+	p := h.sftp("alice")
+	p.store("/a", strings.Repeat("a", 100_000))
+	look := func() (sp sftp.Space, vfs sftp.StatVFS) {
+		t.Helper()
+		if err := sp.Parse(p.must(sftp.TypeExtendedReply, sftp.Request{Extension: sftp.ExtSpace, Path: "/"}).Payload); err != nil {
+			t.Fatal(err)
+		}
+		if err := vfs.Parse(p.must(sftp.TypeExtendedReply, sftp.Request{Extension: sftp.ExtStatvfs, Path: "/"}).Payload); err != nil {
+			t.Fatal(err)
+		}
+		if used := sp.Device - sp.DeviceFree; used != 100_000 {
+			t.Errorf("%d bytes are used", used)
+		}
+		return sp, vfs
+	}
+	sp, vfs := look()
+	if sp.User != sp.Device || sp.UserFree != sp.DeviceFree || sp.DeviceFree == 0 || vfs.Blocks <= vfs.Free || vfs.Free == 0 {
+		t.Errorf("no quota: %+v, %+v", sp, vfs)
+	}
+	for _, quota := range []int64{1 << 20, 100_000, 4096, 0} { // the last two are less than what is there
+		if _, err := h.book.Update(context.Background(), "alice", account.Change{Quota: &quota}); err != nil {
+			t.Fatal(err)
+		}
+		left := max(quota-100_000, 0)
+		sp, vfs := look()
+		if int64(sp.User) != quota || int64(sp.UserFree) != left || int64(vfs.Blocks) != max(quota, 100_000)/4096 || int64(vfs.Available) != left/4096 {
+			t.Errorf("a quota of %d: %+v, %+v", quota, sp, vfs)
+		}
 	}
 }

@@ -121,8 +121,10 @@ are those of the last change; that of the last access is not kept.`,
 	"READDIR":  `leaves out "." and "..".`,
 	"hardlink@openssh.com": `is not offered and is refused: every name is a file of its own, so that the quota is the number
 on disk. copy-data copies, and shares blocks where the file system can.`,
-	"fsync@openssh.com":              `makes durable what is written so far; it is published by CLOSE.`,
-	"statvfs@openssh.com":            `tells of the home: its quota is the size. Without one it is the disk.`,
+	"fsync@openssh.com":   `makes durable what is written so far; it is published by CLOSE.`,
+	"statvfs@openssh.com": `tells of the home: its quota is the size. Without one it is the disk.`,
+	"space-available": `tells two things. The device is what the home holds and what is free on the disk; the user has the
+quota of it, or all of it where there is none.`,
 	"users-groups-by-id@openssh.com": `knows one owner, by the name of the account.`,
 	"copy-data":                      `refuses to read and write by one handle. A length of 0 is to the end.`,
 	"check-file-handle": `and check-file-name know sha256, sha512, sha1, md5 and crc32; the first of the list that is known is
