@@ -8,6 +8,7 @@ import (
 	"iter"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"sampan/fault"
@@ -33,10 +34,10 @@ func (n node) info(p Path) Info {
 		i.Size = 0
 	}
 	var tag [80]byte
-	b := strconv.AppendUint(tag[:0], n.id.ino, 36)
-	b = strconv.AppendInt(append(b, '-'), n.size, 36)
-	b = strconv.AppendInt(append(b, '-'), n.mtime, 36)
-	b = strconv.AppendInt(append(b, '-'), n.ctime, 36)
+	b := strconv.AppendUint(tag[:0], n.id.ino, 32) // a base that needs no division
+	b = strconv.AppendInt(append(b, '-'), n.size, 32)
+	b = strconv.AppendInt(append(b, '-'), n.mtime, 32)
+	b = strconv.AppendInt(append(b, '-'), n.ctime, 32)
 	i.Tag = string(b)
 	return i
 }
@@ -153,7 +154,7 @@ func (l *Local) Stat(ctx context.Context, p Path) (Info, error) {
 	return Info{}, err
 }
 
-// List implements Store. It holds one batch of entries at a time.
+// List implements Store. It holds two batches of entries at a time: one is described while the other is told.
 func (l *Local) List(ctx context.Context, p Path) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
 		p, err := l.begin(ctx, p)
@@ -168,25 +169,27 @@ func (l *Local) List(ctx context.Context, p Path) iter.Seq2[Info, error] {
 			return
 		}
 		defer d.close()
-		nodes := make([]node, 256)
-		for {
-			names, err := d.f.Readdirnames(len(nodes))
-			d.lstats(names, nodes)
-			parts := l.hasParts()
-			for n, name := range names {
-				if i, ok := l.entry(d, name, nodes[n]); ok {
-					if parts {
-						i.Part = l.partOf(i.Path)
-					}
-					if !yield(i, nil) {
-						return
-					}
+		var now, next described
+		ready := make(chan struct{})
+		for now.read(d); ; now, next = next, now {
+			more := now.err == nil
+			if more {
+				go func() {
+					next.read(d)
+					ready <- struct{}{}
+				}()
+			}
+			goesOn := l.tell(d, now, yield)
+			if more {
+				<-ready
+			}
+			if !goesOn {
+				return
+			}
+			if err := now.err; err != nil || ctx.Err() != nil {
+				if err == nil {
+					err = context.Cause(ctx)
 				}
-			}
-			if err == nil && ctx.Err() != nil {
-				err = context.Cause(ctx)
-			}
-			if err != nil {
 				if err = endOfDir(err, p); err != nil {
 					yield(Info{}, err)
 				}
@@ -194,6 +197,49 @@ func (l *Local) List(ctx context.Context, p Path) iter.Seq2[Info, error] {
 			}
 		}
 	}
+}
+
+// described is a batch of a directory's names.
+type described struct {
+	names []string
+	nodes []node
+	err   error // behind them
+}
+
+// read fills b with what comes next in d.
+func (b *described) read(d *dir) {
+	if b.nodes == nil {
+		b.nodes = make([]node, 1024)
+	}
+	b.names, b.err = d.f.Readdirnames(len(b.nodes))
+	if b.err == nil && len(b.names) < len(b.nodes) {
+		b.err = io.EOF
+	}
+	half := len(b.names) / 2
+	if half < 64 {
+		d.lstats(b.names, b.nodes)
+		return
+	}
+	var other sync.WaitGroup
+	other.Go(func() { d.lstats(b.names[:half], b.nodes) })
+	d.lstats(b.names[half:], b.nodes[half:])
+	other.Wait()
+}
+
+// tell yields the entries of b, and reports whether more are wanted.
+func (l *Local) tell(d *dir, b described, yield func(Info, error) bool) bool {
+	parts := l.hasParts()
+	for n, name := range b.names {
+		if i, ok := l.entry(d, name, b.nodes[n]); ok {
+			if parts {
+				i.Part = l.partOf(i.Path)
+			}
+			if !yield(i, nil) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // hasParts reports whether partOf can find anything.

@@ -152,45 +152,77 @@ func (c *conn) sendEntries(list iter.Seq2[files.Info, error], line func(dst []by
 	if err != nil {
 		return err
 	}
-	next, stop := iter.Pull2(list)
-	defer stop()
-	i, err, ok := next() // so that what cannot be listed is told before a connection is made
-	if ok && err != nil {
-		return err
-	}
-	out, err := c.outlet(c.say("The list comes"), -1, 0)
-	if err != nil {
-		return err
-	}
-	defer out.close()
-	to := out.to
-	if d, ok := to.(dataConn); ok {
-		defer context.AfterFunc(c.ctx, func() { d.SetDeadline(time.Unix(1, 0)) })()
-		to = writerOf(d, c)
-	}
-	w := bufio.NewWriterSize(to, 64<<10)
+	l := &listing{c: c}
+	defer l.close()
 	now := time.Now()
 	var b []byte
-	for ; ok; i, err, ok = next() {
+	for i, err := range list {
 		if err != nil {
-			out.fail()
+			return l.broken(err)
+		}
+		if err := l.begin(); err != nil { // what cannot be listed at all was told before that
 			return err
 		}
 		b = append(line(b[:0], i.Path, entry(i, a), now), '\r', '\n')
-		if _, err := w.Write(c.charset.show(b)); err != nil {
+		if _, err := l.w.Write(c.charset.show(b)); err != nil {
 			return c.brokeOff()
 		}
 	}
-	if err := w.Flush(); err != nil {
+	if err := l.begin(); err != nil {
+		return err
+	}
+	if err := l.w.Flush(); err != nil {
 		return c.brokeOff()
 	}
-	if err := out.finish(); err != nil {
+	if err := l.out.finish(); err != nil {
 		return c.brokeOff()
 	}
 	if c.blocks {
 		return c.reply(250, "That is all")
 	}
 	return c.reply(226, "That is all")
+}
+
+// A listing is one on its way over a data connection.
+type listing struct {
+	c    *conn
+	out  outlet
+	w    *bufio.Writer // to out; nil before there is a connection
+	stop func() bool
+}
+
+// begin makes the data connection, unless that was done.
+func (l *listing) begin() (err error) {
+	if l.w != nil {
+		return nil
+	}
+	if l.out, err = l.c.outlet(l.c.say("The list comes"), -1, 0); err != nil {
+		return err
+	}
+	to := l.out.to
+	if d, ok := to.(dataConn); ok {
+		l.stop = context.AfterFunc(l.c.ctx, func() { d.SetDeadline(longAgo) })
+		to = writerOf(d, l.c)
+	}
+	l.w = bufio.NewWriterSize(to, 64<<10)
+	return nil
+}
+
+// broken ends a listing that failed so that it cannot be taken for whole.
+func (l *listing) broken(err error) error {
+	if l.w != nil {
+		l.out.fail()
+	}
+	return err
+}
+
+func (l *listing) close() {
+	if l.stop != nil {
+		l.stop()
+	}
+	if l.w != nil {
+		l.out.close()
+	}
 }
 
 // brokeOff tells why a listing did not reach its end.
