@@ -49,7 +49,8 @@ type conn struct {
 	heard    time.Time // when the client did something last
 	stranger time.Time // since when nobody is logged in
 	wakes    time.Time // when reading ends without a line; zero if that is not set
-	dozes    bool      // nothing was heard for a while
+	awake    time.Time // when it last heard a line, or was woken by something less
+	dozes    bool
 
 	queue
 	charset charset
@@ -99,8 +100,9 @@ type line struct {
 func newConn(s *Server, nc net.Conn, sess *session.Session) *conn {
 	c := &conn{
 		srv: s, sess: sess, tcp: nc, out: nc, id: make([]byte, 16), in: ftp.NewLineReader(nc),
-		state: freshState(), heard: time.Now(), stranger: time.Now(),
+		state: freshState(), stranger: time.Now(),
 	}
+	c.heard, c.awake = c.stranger, c.stranger
 	c.replies.decided.L = &c.write
 	rand.Read(c.id)
 	keepUrgentInline(nc)
@@ -127,18 +129,20 @@ func (c *conn) forget() {
 	c.failures = failures
 }
 
-// serve serves the connection, on one goroutine after another: what commands need makes a stack grow, and an idle session
-// begins to wait on a fresh one.
+// serve serves the connection, on one goroutine after another: what commands need makes a stack grow. An idle session waits
+// on none, or on a fresh one where the system has no lot.
 func (c *conn) serve() {
 	if c.dozes {
 		c.wakeAt(c.until())
 		awaitInput(c.tcp)
+		c.dozes, c.awake = false, time.Now()
 	}
-	if c.loop() {
+	switch {
+	case !c.loop():
+		c.end()
+	case !c.park():
 		go c.serve()
-		return
 	}
-	c.end()
 }
 
 // end ends the session.
@@ -177,6 +181,7 @@ func (c *conn) loop() (dozes bool) {
 		}
 		c.do(l)
 		c.heard = time.Now()
+		c.awake = c.heard
 	}
 	return false
 }
@@ -187,7 +192,7 @@ func (c *conn) read() (line, error) {
 		return line{}, io.EOF
 	}
 	until := c.until()
-	if doze := c.heard.Add(c.srv.limits.doze); !c.dozes && doze.Before(until) {
+	if doze := c.awake.Add(c.srv.limits.doze); mayDoze && doze.Before(until) {
 		until = doze
 	}
 	if c.wakes.IsZero() || until.Before(c.wakes) {
@@ -195,7 +200,8 @@ func (c *conn) read() (line, error) {
 	}
 	l, err := c.readLine()
 	if err == nil {
-		c.heard, c.dozes = time.Now(), false
+		c.heard = time.Now()
+		c.awake = c.heard
 	}
 	return l, err
 }
@@ -209,11 +215,10 @@ func (c *conn) silent() (dozes bool) {
 	case !now.Before(c.until()):
 		c.ending.Store(true)
 		c.reply(421, "Nothing was heard from you for too long; good-bye")
-	case !c.dozes && now.Sub(c.heard) >= c.srv.limits.doze:
+	case mayDoze && now.Sub(c.awake) >= c.srv.limits.doze:
 		c.dozes = true
-		return true
 	}
-	return false
+	return c.dozes
 }
 
 // until is how long the next command may take to come.

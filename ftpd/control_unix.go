@@ -27,6 +27,9 @@ func keepUrgentInline(nc net.Conn) {
 	onSocket(nc, func(fd int) { unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1) })
 }
 
+// mayDoze says that awaitInput waits.
+const mayDoze = true
+
 // awaitInput waits until there is something to read from nc, or its read deadline. It needs little stack.
 func awaitInput(nc net.Conn) {
 	sc, ok := nc.(syscall.Conn)

@@ -57,6 +57,7 @@ type Server struct {
 	ports    ports
 	owners   owners
 	pulse    pulse
+	lot      lot
 	holders  holders
 
 	ctx  context.Context // ends with Shutdown
@@ -242,6 +243,7 @@ func (s *Server) Shutdown(ctx context.Context) {
 	s.stop()
 	<-ended
 	s.ports.close()
+	s.lot.close()
 }
 
 // remote returns the peer's address, IPv4 as such.

@@ -16,7 +16,7 @@ func TestIdleSession(t *testing.T) {
 		login func(*house) *peer
 		most  int // bytes
 	}{
-		{"plain", func(h *house) *peer { return h.login("alice") }, 16 << 10},
+		{"plain", func(h *house) *peer { return h.login("alice") }, 8 << 10},
 		{"TLS", func(h *house) *peer { return h.loginTLS("alice") }, 40 << 10},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -74,6 +74,15 @@ func TestLoginTimeBeginsAnew(t *testing.T) {
 	<-time.After(login + login/5)
 	p.login("alice")
 	p.cmd(220, "REIN")
+	p.want(421)
+	p.gone()
+}
+
+// TestDozingTimeout: who dozes for too long is told so.
+func TestDozingTimeout(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, hurried(func(l *limits) { l.doze, l.login = time.Millisecond, 300*time.Millisecond }))
+	p := h.dial()
 	p.want(421)
 	p.gone()
 }

@@ -32,6 +32,7 @@ type queue struct {
 	ear     chan struct{} // closed when the ear ends; nil if there is none
 	shut    bool          // nothing is read behind the line that was read last
 	over    bool          // the session ends
+	parked  *time.Timer   // wakes the session that is in the lot; nil if it is not
 
 	ctx    context.Context // of the moving command
 	cancel context.CancelCauseFunc
@@ -98,7 +99,36 @@ func (c *conn) wake() {
 	if !c.over {
 		c.tcp.SetReadDeadline(longAgo)
 		c.tcp.SetWriteDeadline(time.Now().Add(c.srv.limits.linger))
+		c.rouseLocked()
 	}
+}
+
+// park leaves the session to the lot, until rouse; false if that cannot be.
+func (c *conn) park() bool {
+	c.hold.Lock()
+	defer c.hold.Unlock()
+	if c.sess.Context().Err() != nil || !c.srv.lot.park(c) {
+		return false
+	}
+	c.parked = time.AfterFunc(time.Until(c.until()), c.rouse)
+	return true
+}
+
+// rouse goes on with a session that is parked.
+func (c *conn) rouse() {
+	c.hold.Lock()
+	defer c.hold.Unlock()
+	c.rouseLocked()
+}
+
+func (c *conn) rouseLocked() {
+	if c.parked == nil {
+		return
+	}
+	c.parked.Stop()
+	c.parked = nil
+	c.srv.lot.leave(c)
+	go c.serve()
 }
 
 // goodbye keeps wake from the last words.
