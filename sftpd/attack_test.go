@@ -1,7 +1,11 @@
 package sftpd
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
 	"io"
+	"math"
 	"net"
 	"os"
 	"path/filepath"
@@ -224,4 +228,258 @@ func TestKickTellsWhy(t *testing.T) {
 		t.Error("nothing is told")
 	}
 	h.missing("alice", "a")
+}
+
+// TestOffsetsThatNoFileHas: numbers at the ends of what 63 and 64 bits hold are refused, publish nothing and reserve nothing.
+func TestOffsetsThatNoFileHas(t *testing.T) {
+	t.Parallel()
+	const (
+		end  = math.MaxInt64
+		over = uint64(end) + 1
+		most = math.MaxUint64
+	)
+	h := newHouse(t)
+	h.add("alice", 1<<40)
+	p := h.sftp("alice")
+	p.store("/a", "the content")
+	sized := func(n uint64) sftp.Attrs { return sftp.Attrs{Has: sftp.HasSize, Size: n} }
+	for _, r := range []sftp.Request{
+		{Type: sftp.TypeRead, Offset: end, Size: 1},
+		{Type: sftp.TypeRead, Offset: over, Size: math.MaxUint32},
+		{Type: sftp.TypeRead, Offset: most, Size: math.MaxUint32},
+		{Type: sftp.TypeWrite, Offset: end, Data: []byte("x")},
+		{Type: sftp.TypeWrite, Offset: end - 1, Data: []byte("xyz")},
+		{Type: sftp.TypeWrite, Offset: 1 << 41, Data: []byte("x")}, // the gap would not fit the quota
+		{Type: sftp.TypeWrite, Offset: over, Data: []byte("x")},
+		{Type: sftp.TypeWrite, Offset: most, Data: []byte("x")},
+		{Type: sftp.TypeFsetstat, Attrs: sized(end)},
+		{Type: sftp.TypeFsetstat, Attrs: sized(over)},
+		{Type: sftp.TypeFsetstat, Attrs: sized(most)},
+		{Type: sftp.TypeSetstat, Path: "/a", Attrs: sized(end)},
+		{Type: sftp.TypeSetstat, Path: "/a", Attrs: sized(most)},
+		{Extension: sftp.ExtCopyData, Offset: over, ToOffset: 0},
+		{Extension: sftp.ExtCopyData, Offset: 0, ToOffset: end},
+		{Extension: sftp.ExtCopyData, Offset: 0, ToOffset: most},
+		{Extension: sftp.ExtCheckHandle, Algorithms: "sha256", Offset: over},
+		{Extension: sftp.ExtCheckHandle, Algorithms: "sha256", Offset: 0, Size: most},
+		{Extension: sftp.ExtCheckName, Path: "/a", Algorithms: "sha256", Offset: 100},
+		{Extension: sftp.ExtResume, Path: "/a", Offset: over, Size: sftp.Unknown},
+		{Extension: sftp.ExtResume, Path: "/a", Offset: 12, Size: sftp.Unknown},
+	} {
+		source := p.open("/a", get)
+		draft := p.open("/a", sftp.OpenRead|sftp.OpenWrite)
+		if r.Handle = draft; r.Extension == sftp.ExtCopyData {
+			r.Handle, r.ToHandle = source, draft
+		}
+		if got := p.ask(r); got.Type != sftp.TypeStatus || got.Code == sftp.OK {
+			t.Errorf("%+v: %+v", r, got)
+		}
+		p.ask(sftp.Request{Extension: sftp.ExtAbandon, Handle: draft})
+		p.close(source)
+		h.holds("alice", "a", "the content")
+	}
+	var sp sftp.Space
+	if err := sp.Parse(p.must(sftp.TypeExtendedReply, sftp.Request{Extension: sftp.ExtSpace, Path: "/"}).Payload); err != nil || sp.Device-sp.DeviceFree != 11 {
+		t.Errorf("%+v, %v", sp, err)
+	}
+}
+
+// evil are names that would lead out of a home: through links that lie in it, or by what they say.
+var evil = []string{
+	"/up", "/up/x", "/out", "/out/secret", "/out/x", "/out/../x", "/dangling", "/dangling/x", "/../../../outside/secret", "../outside/secret",
+	"/.sampan", "/.sampan/ledger", "/.SAMPAN/stage/x", "/a\x00b", "\x00", "/out\x00/secret", "//out//secret", "~/../outside", "~root/x", "~/out/secret",
+	"/./out/./secret/.", "/d/../out/secret", "/out/link", "/" + strings.Repeat("../", 5000) + "outside/secret", "/" + strings.Repeat("x", 100_000),
+}
+
+// TestNoRequestLeadsOut sends every request of the table with every name that would lead out of the home: what lies outside stays
+// as it is, what is there is not told, and Sampan's own files are nobody's.
+func TestNoRequestLeadsOut(t *testing.T) {
+	t.Parallel()
+	const said = "the secret outside"
+	h := newHouse(t)
+	h.add("alice", account.Unlimited)
+	outside := filepath.Join(h.dir, "outside")
+	if err := os.MkdirAll(filepath.Join(outside, "dir"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	secret := filepath.Join(outside, "secret")
+	if err := os.WriteFile(secret, []byte(said), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Stat(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := h.sftp("alice")
+	sum := sha256.Sum256([]byte(said))
+	for _, row := range rows() {
+		for _, name := range evil {
+			for link, to := range map[string]string{"up": "../outside/secret", "out": outside, "dangling": filepath.Join(outside, "new")} {
+				os.Remove(filepath.Join(h.home("alice"), link)) // the request before may have put a file there
+				if err := os.Symlink(to, filepath.Join(h.home("alice"), link)); err != nil && !os.IsExist(err) {
+					t.Fatal(err)
+				}
+			}
+			h.put("alice", "mine", "mine")
+			own := p.open("/mine", get)
+			for _, r := range []sftp.Request{{Path: name, To: "/there"}, {Path: "/mine", To: name}, {Path: name, To: name}} {
+				r.Type, r.Extension, r.Handle, r.ToHandle = row.typ, row.ext, own, own
+				r.Flags, r.Algorithms, r.Size, r.Offset = sftp.OpenRead, "sha256", 1000, 0
+				if row.key == extension(sftp.ExtVendor) {
+					continue // it has neither
+				}
+				for _, flags := range []sftp.Open{sftp.OpenRead, put, sftp.OpenWrite | sftp.OpenCreate | sftp.OpenAppend} {
+					if r.Flags = flags; row.key != packet(sftp.TypeOpen) && flags != sftp.OpenRead {
+						continue
+					}
+					got := p.ask(r)
+					if strings.Contains(got.Message, h.dir) || bytes.Contains(got.Payload, sum[:]) || bytes.Contains(got.Payload, []byte(h.dir)) {
+						t.Errorf("%v %s %.60q: %+v", row.typ, row.ext, name, got)
+					}
+					for _, n := range got.Names {
+						if strings.Contains(n.Name+n.Long, h.dir) || n.Name == "secret" || n.Name == "ledger" {
+							t.Errorf("%v %s %.60q tells of %q", row.typ, row.ext, name, n.Name)
+						}
+					}
+					if got.Type != sftp.TypeHandle {
+						continue
+					}
+					for _, look := range []sftp.Request{{Type: sftp.TypeRead, Handle: got.Handle, Size: 100}, {Type: sftp.TypeReaddir, Handle: got.Handle}} {
+						told := p.ask(look)
+						if bytes.Contains(told.Data, []byte(said)) {
+							t.Errorf("%v %s %.60q reads %q", row.typ, row.ext, name, told.Data)
+						}
+						for _, n := range told.Names {
+							if n.Name == "secret" || n.Name == "ledger" || n.Name == ".sampan" {
+								t.Errorf("%v %s %.60q lists %q", row.typ, row.ext, name, n.Name)
+							}
+						}
+					}
+					p.ask(sftp.Request{Type: sftp.TypeWrite, Handle: got.Handle, Data: []byte("mallory was here")})
+					p.ask(sftp.Request{Type: sftp.TypeClose, Handle: got.Handle})
+				}
+			}
+			p.ask(sftp.Request{Type: sftp.TypeClose, Handle: own})
+		}
+		got, err := os.ReadFile(secret)
+		after, _ := os.Stat(secret)
+		if list, err2 := os.ReadDir(outside); err != nil || err2 != nil || string(got) != said || len(list) != 2 ||
+			after.Mode() != before.Mode() || !after.ModTime().Equal(before.ModTime()) {
+			t.Fatalf("behind %v %s there is outside: %v, %q, %v, %v", row.typ, row.ext, list, got, err, err2)
+		}
+	}
+}
+
+// TestLinksThatAreSwapped: somebody on the machine swaps a directory for a link to another place and back, all the time, while
+// requests go through it: not one of them is carried out there.
+func TestLinksThatAreSwapped(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.add("alice", account.Unlimited)
+	p := h.sftp("alice")
+	outside := filepath.Join(h.dir, "outside")
+	h.put("alice", "d/f", "inside")
+	for name, content := range map[string]string{"f": "outside", "g": "outside"} {
+		if err := os.MkdirAll(outside, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(outside, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(outside, filepath.Join(h.home("alice"), "link")); err != nil {
+		t.Fatal(err)
+	}
+	at := func(name string) string { return filepath.Join(h.home("alice"), name) }
+	stop, swapped := make(chan struct{}), make(chan int)
+	go func() {
+		n := 0
+		for ; ; n++ {
+			for _, mv := range [][2]string{{"d", "aside"}, {"link", "d"}, {"d", "link"}, {"aside", "d"}} {
+				os.Rename(at(mv[0]), at(mv[1]))
+			}
+			select {
+			case <-stop:
+				swapped <- n
+				return
+			default:
+			}
+		}
+	}()
+	through := 0
+	for range 300 {
+		if r := p.ask(sftp.Request{Type: sftp.TypeOpen, Path: "/d/f", Flags: get}); r.Type == sftp.TypeHandle {
+			through++
+			if got := p.ask(sftp.Request{Type: sftp.TypeRead, Handle: r.Handle, Size: 100}); string(got.Data) == "outside" {
+				t.Fatal("the other file was read")
+			}
+			p.close(r.Handle)
+		}
+		if r := p.ask(sftp.Request{Type: sftp.TypeOpen, Path: "/d/new", Flags: put}); r.Type == sftp.TypeHandle {
+			p.write(r.Handle, 0, "mallory was here")
+			p.ask(sftp.Request{Type: sftp.TypeClose, Handle: r.Handle})
+		}
+		for _, r := range []sftp.Request{
+			{Type: sftp.TypeSetstat, Path: "/d/f", Attrs: sftp.Attrs{Has: sftp.HasMode, Mode: 0o600}},
+			{Type: sftp.TypeSetstat, Path: "/d/f", Attrs: sftp.Attrs{Has: sftp.HasSize, Size: 6}},
+			{Type: sftp.TypeMkdir, Path: "/d/sub"},
+			{Type: sftp.TypeRename, Path: "/d/g", To: "/stolen"},
+			{Extension: sftp.ExtPosixRename, Path: "/d/new", To: "/d/newer"},
+			{Type: sftp.TypeRemove, Path: "/d/g"},
+			{Type: sftp.TypeRemove, Path: "/d/newer"},
+			{Type: sftp.TypeRmdir, Path: "/d/sub"},
+		} {
+			p.ask(r)
+		}
+	}
+	close(stop)
+	if n := <-swapped; n < 50 || through == 0 {
+		t.Errorf("swapped %d times, %d times through: it proves little", n, through)
+	}
+	list, err := os.ReadDir(outside)
+	if err != nil || len(list) != 2 {
+		t.Errorf("outside there is %v, %v", list, err)
+	}
+	for _, name := range []string{"f", "g"} {
+		fi, err := os.Stat(filepath.Join(outside, name))
+		content, _ := os.ReadFile(filepath.Join(outside, name))
+		if err != nil || string(content) != "outside" || fi.Mode() != 0o644 {
+			t.Errorf("outside %s is %q, %v, %v", name, content, fi, err)
+		}
+	}
+	h.missing("alice", "stolen")
+}
+
+// TestRubbishBeforeLogin: what is no SSH ends its own connection at once, whatever length it announces, and nobody else's.
+func TestRubbishBeforeLogin(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.add("alice", account.Unlimited)
+	in := h.sftp("alice")
+	const hello = "SSH-2.0-mallory\r\n"
+	for name, text := range map[string]string{
+		"HTTP":                       "GET / HTTP/1.1\r\nHost: a\r\n\r\n" + strings.Repeat("x", 300),
+		"version 1":                  "SSH-1.5-old\r\n" + strings.Repeat("x", 300),
+		"a line without end":         strings.Repeat("x", 100_000),
+		"lines without end":          strings.Repeat("x\r\n", 100_000),
+		"zeros":                      strings.Repeat("\x00", 100_000),
+		"a packet of 4 GiB":          hello + "\xff\xff\xff\xff\x00" + strings.Repeat("x", 100),
+		"a packet of 2 GiB":          hello + "\x7f\xff\xff\xff\x04" + strings.Repeat("x", 100),
+		"a packet of nothing":        hello + "\x00\x00\x00\x00\x00" + strings.Repeat("x", 100),
+		"more padding than packet":   hello + "\x00\x00\x00\x0c\xff" + strings.Repeat("x", 100),
+		"a request before the keys":  hello + "\x00\x00\x00\x0c\x06\x05sftp" + strings.Repeat("\x00", 100),
+		"key exchange with no names": hello + "\x00\x00\x00\x54\x04\x14" + strings.Repeat("\x00", 200),
+	} {
+		nc, err := net.Dial("tcp", h.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nc.SetDeadline(time.Now().Add(patience))
+		go io.WriteString(nc, text)
+		if _, err := io.Copy(io.Discard, nc); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: the connection is still there", name)
+		}
+		nc.Close()
+	}
+	in.store("/a", "still served")
 }

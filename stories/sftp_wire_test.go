@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -27,12 +28,13 @@ const (
 	fxpClose   = 4
 	fxpWrite   = 6
 	fxpSetstat = 9
+	fxpOpendir = 11
 	fxpRemove  = 13
 	fxpRename  = 18
 	fxpStatus  = 101
 	fxpHandle  = 102
 
-	fxfWrite, fxfCreate, fxfTruncate = 0x02, 0x08, 0x10
+	fxfRead, fxfWrite, fxfCreate, fxfTruncate = 0x01, 0x02, 0x08, 0x10
 )
 
 // sftpRefusal is a status that is not OK.
@@ -44,20 +46,33 @@ type sftpRefusal struct {
 func (r *sftpRefusal) Error() string { return fmt.Sprintf("%d: %s", r.code, r.text) }
 
 // dialSFTP logs in by password. Who the server is does not matter: it was started by the test.
-func dialSFTP(addr, user, password string) (w *sftpWire, err error) {
-	w = &sftpWire{}
-	w.ssh, err = ssh.Dial("tcp", addr, &ssh.ClientConfig{
-		User: user, Auth: []ssh.AuthMethod{ssh.Password(password)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(), Timeout: patience,
-	})
+func dialSFTP(addr, user, password string) (*sftpWire, error) {
+	return dialSFTPFrom(addr, "127.0.0.1", user, password)
+}
+
+// dialSFTPFrom comes from a local address.
+func dialSFTPFrom(addr, from, user, password string) (w *sftpWire, err error) {
+	d := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	conn, err := d.Dial("tcp", addr)
 	if err != nil {
 		return nil, err
 	}
-	ch, requests, err := w.ssh.OpenChannel("session", nil)
+	_ = conn.SetDeadline(time.Now().Add(patience)) // of the log-in
+	c, channels, requests, err := ssh.NewClientConn(conn, addr, &ssh.ClientConfig{
+		User: user, Auth: []ssh.AuthMethod{ssh.Password(password)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+	})
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	_ = conn.SetDeadline(time.Time{})
+	w = &sftpWire{ssh: ssh.NewClient(c, channels, requests)}
+	ch, more, err := w.ssh.OpenChannel("session", nil)
 	if err != nil {
 		w.close()
 		return nil, err
 	}
-	go ssh.DiscardRequests(requests)
+	go ssh.DiscardRequests(more)
 	w.ch = ch
 	if ok, err := ch.SendRequest("subsystem", true, packed("sftp")); err != nil || !ok {
 		w.close()
