@@ -19,7 +19,7 @@ import (
 type conn struct {
 	srv   *Server
 	sess  *session.Session
-	nc    *patient
+	nc    *wire
 	ssh   *ssh.ServerConn
 	asker bool // a connection for asking for an account
 
@@ -35,19 +35,8 @@ type conn struct {
 	serving  sync.WaitGroup
 }
 
-// A patient gives the peer so long to take what is written to it.
-type patient struct {
-	net.Conn
-	unread time.Duration
-}
-
-func (p *patient) Write(b []byte) (int, error) {
-	p.SetWriteDeadline(time.Now().Add(p.unread))
-	return p.Conn.Write(b)
-}
-
 func newConn(s *Server, nc net.Conn, sess *session.Session) *conn {
-	return &conn{srv: s, sess: sess, nc: &patient{nc, s.limits.unread}, channels: map[*channel]struct{}{}}
+	return &conn{srv: s, sess: sess, nc: newWire(nc, s.limits.unread), channels: map[*channel]struct{}{}}
 }
 
 // serve logs in, which loggedIn hears of, and serves the channels.

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sampan/account"
@@ -25,6 +26,7 @@ type handle struct {
 	reads  bool
 	writes bool
 	busy   sync.WaitGroup // requests that run apart on it
+	users  atomic.Int32   // how many they are
 
 	// of a directory: the listing, with what was taken out of it and not sent yet
 	next  func() (files.Info, error, bool)
@@ -189,7 +191,7 @@ func (a *ask) close() (*sftp.Packet, error) {
 		if err := h.file.Whole(); err != nil {
 			h.close()
 			done()
-			s.answer(a, nil, err)
+			s.reply(a, nil, err)
 			return
 		}
 		s.publish(&closing{a, h, done})
@@ -206,13 +208,17 @@ func (a *ask) abandon() (*sftp.Packet, error) {
 // end closes a handle without publishing, behind what still runs on it.
 func (a *ask) end() (*sftp.Packet, error) {
 	done := func() {}
+	if !a.h.draft && a.h.users.Load() == 0 { // nothing to wait for
+		a.h.close()
+		return nil, nil
+	}
 	if a.h.draft {
 		done = a.sub.changes.begin(a.h.file.Where())
 	}
 	a.sub.running.Go(func() {
 		a.h.close()
 		done()
-		a.sub.answer(a, nil, nil)
+		a.sub.reply(a, nil, nil)
 	})
 	return nil, errLater
 }

@@ -1,8 +1,9 @@
 package sftpd
 
 import (
+	"bufio"
+	"encoding/binary"
 	"sync"
-	"time"
 
 	"sampan/fault"
 	"sampan/files"
@@ -10,11 +11,13 @@ import (
 	"sampan/sftp"
 )
 
-// A subsystem is SFTP on one channel. Three kinds of goroutine touch it: the loop reads requests and runs most of them, one
-// after another; those that may take long run apart; and a writer sends the replies, in whatever order they come. A request
+// A subsystem is SFTP on one channel. Two kinds of goroutine touch it: the loop reads requests, runs most of them, one
+// after another, and sends the replies before it waits for more; those that may take long run apart. A request
 // that names something waits for those before it that are changing that name, or a directory above it.
 type subsystem struct {
 	*channel
+	gulp    gulp
+	in      *bufio.Reader // of gulp
 	out     replies
 	open    map[string]*handle // the loop's
 	lastID  uint32             // of handles
@@ -33,6 +36,8 @@ type subsystem struct {
 // did not close are parked.
 func (ch *channel) sftp() uint32 {
 	s := &subsystem{channel: ch, open: map[string]*handle{}, slots: make(chan struct{}, ch.srv.limits.apart)}
+	s.gulp.src = ch
+	s.in = bufio.NewReaderSize(&s.gulp, sip)
 	s.changes.ended.L = &s.changes.mu
 	s.out.init(ch, ch.srv.limits.unread, func() { ch.ssh.Close() })
 	ch.mu.Lock()
@@ -53,7 +58,7 @@ func (ch *channel) sftp() uint32 {
 
 // hello agrees on the version (section 4).
 func (s *subsystem) hello() error {
-	p, err := sftp.ReadPacket(s)
+	p, err := sftp.ReadPacket(s.in)
 	if err != nil {
 		return err
 	}
@@ -66,9 +71,22 @@ func (s *subsystem) hello() error {
 	return nil
 }
 
+// ready reports whether a whole request is there, so that reading it does not wait.
+func (s *subsystem) ready() bool {
+	there := s.in.Buffered() + len(s.gulp.have)
+	if there < 4 {
+		return false
+	}
+	head, err := s.in.Peek(4)
+	return err == nil && uint64(there) >= 4+uint64(binary.BigEndian.Uint32(head))
+}
+
 // next runs one request.
 func (s *subsystem) next() error {
-	p, err := sftp.ReadPacket(s)
+	if !s.ready() {
+		s.out.flush()
+	}
+	p, err := sftp.ReadPacket(s.in)
 	if err != nil {
 		return err
 	}
@@ -115,7 +133,7 @@ func (s *subsystem) do(a *ask) {
 		}
 		a.use(-1)
 		<-s.slots
-		s.answer(a, p, err)
+		s.reply(a, p, err)
 	})
 }
 
@@ -130,6 +148,12 @@ func (s *subsystem) answer(a *ask, p *sftp.Packet, err error) {
 		p = sftp.StatusPacket(a.ID, sftp.OK, "", "")
 	}
 	s.out.send(p)
+}
+
+// reply is answer behind the loop's back: nothing waits for what comes next.
+func (s *subsystem) reply(a *ask, p *sftp.Packet, err error) {
+	s.answer(a, p, err)
+	s.out.flush()
 }
 
 // settle waits until everything that was asked for is answered and sent.
@@ -181,6 +205,7 @@ func (a *ask) use(n int) {
 	for _, h := range []*handle{a.h, a.toH} {
 		if h != nil {
 			h.busy.Add(n)
+			h.users.Add(int32(n))
 		}
 	}
 }
@@ -281,125 +306,6 @@ func (s *subsystem) commit() {
 			c.done()
 			s.answer(c.a, nil, err)
 		}
+		s.out.flush()
 	}
-}
-
-// replies sends packets one after another. Whoever has one waits while too much is not taken yet.
-type replies struct {
-	ch     *channel
-	unread time.Duration
-	give   func() // gives the connection up
-
-	mu      sync.Mutex
-	changed sync.Cond
-	queue   []*sftp.Packet
-	bytes   int  // of queue
-	owed    int  // requests that are not answered, and replies that are not sent
-	closed  bool // no more come
-	broken  bool // nobody takes them
-	ended   chan struct{}
-}
-
-// mostQueued is how much waits to be sent before the reading of requests stops.
-const mostQueued = 1 << 20
-
-func (r *replies) init(ch *channel, unread time.Duration, give func()) {
-	r.ch, r.unread, r.give = ch, unread, give
-	r.changed.L = &r.mu
-	r.ended = make(chan struct{})
-	go r.run()
-}
-
-// expect notes that a reply is owed.
-func (r *replies) expect() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.owed++
-}
-
-// send sends a reply.
-func (r *replies) send(p *sftp.Packet) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for r.bytes > mostQueued && !r.broken {
-		r.changed.Wait()
-	}
-	r.queue = append(r.queue, p)
-	r.bytes += p.Len()
-	r.changed.Broadcast()
-}
-
-// settle waits until nothing is owed.
-func (r *replies) settle() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for r.owed > 0 && !r.broken {
-		r.changed.Wait()
-	}
-}
-
-// close ends the sending when all is sent.
-func (r *replies) close() {
-	r.mu.Lock()
-	r.closed = true
-	r.changed.Broadcast()
-	r.mu.Unlock()
-	<-r.ended
-}
-
-// run is the writer: it takes everything that waits, and puts small packets together.
-func (r *replies) run() {
-	defer close(r.ended)
-	patience := time.AfterFunc(time.Hour, r.give)
-	patience.Stop()
-	defer patience.Stop()
-	for {
-		r.mu.Lock()
-		for len(r.queue) == 0 && !r.closed {
-			r.changed.Wait()
-		}
-		some := r.queue
-		r.queue, r.bytes = nil, 0
-		r.changed.Broadcast()
-		r.mu.Unlock()
-		if len(some) == 0 {
-			return
-		}
-		patience.Reset(r.unread)
-		err := r.write(some)
-		patience.Stop()
-		r.mu.Lock()
-		r.owed -= len(some)
-		r.broken = r.broken || err != nil
-		r.changed.Broadcast()
-		r.mu.Unlock()
-	}
-}
-
-// write sends packets.
-func (r *replies) write(some []*sftp.Packet) (err error) {
-	var small []byte
-	flush := func() {
-		if len(small) > 0 && err == nil {
-			_, err = r.ch.Write(small)
-		}
-		small = small[:0]
-	}
-	for _, p := range some {
-		wire := p.Wire()
-		if len(wire) < 8<<10 && len(some) > 1 {
-			small = append(small, wire...)
-		} else {
-			flush()
-			if err == nil {
-				_, err = r.ch.Write(wire)
-			}
-		}
-		if len(small) >= 24<<10 {
-			flush()
-		}
-		p.Free()
-	}
-	flush()
-	return err
 }
