@@ -143,6 +143,7 @@ func (r *sshRemote) begin(conn *sshConn) (*wire, error) {
 
 func (r *sshRemote) learn(ctx context.Context, w *wire) error {
 	where := w.start(sftp.Request{Type: sftp.TypeRealpath, Path: "."})
+	hash := w.start(sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtCheckName, Path: ".", Algorithms: "sha256"})
 	if w.has(sftp.ExtLimits) {
 		var l sftp.Limits
 		if err := w.extended(ctx, sftp.Request{Extension: sftp.ExtLimits}, &l); err == nil {
@@ -153,6 +154,14 @@ func (r *sshRemote) learn(ctx context.Context, w *wire) error {
 		return err
 	}
 	defer where.free()
+	// ProFTPD hashes without offering it. That a directory has no hash is another answer than that nobody knows what is asked.
+	var sums sftp.Sums
+	var no *answer
+	err := hash.parsed(ctx, &sums)
+	if err != nil && !errors.As(err, &no) {
+		return err
+	}
+	w.hashes = err == nil || no.code != sftp.OpUnsupported
 	if len(where.reply.Names) != 1 {
 		return w.senseless("%d names where one should be", len(where.reply.Names))
 	}

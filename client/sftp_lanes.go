@@ -85,7 +85,7 @@ func (r *sshRemote) extra(ctx context.Context, n int) (*wire, error) {
 		e.refused = ctx.Err() == nil
 		return nil, err
 	}
-	w.limits = main.limits
+	w.limits, w.hashes = main.limits, main.hashes
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {

@@ -95,11 +95,8 @@ func (r *sshRemote) Sum(ctx context.Context, p files.Path, algo string, off, n i
 	return sum, err
 }
 
-// sums reports whether the server computes hashes.
-func (w *wire) sums() bool { return w.has(sftp.ExtCheckName) || w.has(sftp.ExtCheckFile) }
-
 func (r *sshRemote) sum(ctx context.Context, w *wire, p files.Path, off, n int64) ([]byte, error) {
-	if !w.sums() {
+	if !w.hashes {
 		return nil, fault.New(fault.Unsupported, "%s does not compute %s", r.url.Address(), "SHA-256")
 	}
 	if off > 0 || n >= 0 {

@@ -100,7 +100,7 @@ func (r *sshRemote) openKnown(ctx context.Context, i files.Info, off int64) (io.
 	if err != nil {
 		return nil, i, err
 	}
-	b.prove = w.sums()
+	b.prove = w.hashes
 	b.widen(r)
 	b.ask()
 	return b, i, nil
