@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"hash"
 	"io"
+	"sync"
 	"time"
 
 	"sampan/fault"
@@ -206,17 +208,13 @@ func (c *copying) have(ctx context.Context, source, target files.Info) (bool, er
 		return true, nil
 	}
 	if source.Size == target.Size && !c.converts() {
-		a, err := sum(ctx, c.src, c.r.From, -1)
+		same, err := c.same(ctx)
 		if err != nil {
 			return false, err
 		}
-		b, err := sum(ctx, c.dst, c.r.To, -1)
-		if err != nil {
-			return false, err
-		}
-		if a != nil && bytes.Equal(a, b) {
+		if same != nil {
 			c.r.Skipped = c.r.Bytes == 0 && c.r.Resumed == 0
-			c.r.Sum, c.r.Verified = hex.EncodeToString(a), true
+			c.r.Sum, c.r.Verified = hex.EncodeToString(same), true
 			if sameTime(source, target) {
 				return true, nil
 			}
@@ -225,6 +223,51 @@ func (c *copying) have(ctx context.Context, source, target files.Info) (bool, er
 	}
 	c.r.Kept = c.o.NoClobber
 	return c.o.NoClobber, nil
+}
+
+// same hashes the file at both ends, at the same time. It returns the SHA-256 if both have the same, nil if not or if one end cannot
+// tell; then the other one need not go on.
+func (c *copying) same(ctx context.Context) ([]byte, error) {
+	both, stop := context.WithCancel(ctx)
+	defer stop()
+	var there []byte
+	var thereErr error
+	var running sync.WaitGroup
+	running.Go(func() {
+		if there, thereErr = sum(both, c.dst, c.r.To, -1); there == nil {
+			stop()
+		}
+	})
+	here, err := sum(both, c.src, c.r.From, -1)
+	if here == nil {
+		stop()
+	}
+	running.Wait()
+	if err := first(ctx.Err(), unlessStopped(err), unlessStopped(thereErr)); err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(here, there) {
+		return nil, nil
+	}
+	return here, nil
+}
+
+// unlessStopped is the error of who was not stopped for another's sake.
+func unlessStopped(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// first returns the first error that is one.
+func first(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // move carries the bytes behind what is kept, and publishes.

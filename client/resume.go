@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"hash"
+	"sync"
 
 	"sampan/fault"
 	"sampan/files"
@@ -29,12 +30,30 @@ func (c *copying) resume(ctx context.Context, source, target files.Info, there b
 	if c.converts() {
 		return zero, nil
 	}
+	// Where a look told of the part, both ends hash at the same time.
+	var early struct {
+		hash hash.Hash
+		sum  []byte
+		err  error
+	}
+	var hashing sync.WaitGroup
+	ahead := target.Part > 0 && target.Part <= source.Size
+	if ahead {
+		both, stop := context.WithCancel(ctx)
+		hashing.Go(func() { early.hash, early.sum, early.err = c.head(both, target.Part) })
+		defer hashing.Wait()
+		defer stop()
+	}
 	size, theirs, part, err := c.kept(ctx, source, target, there)
 	if err != nil || size <= 0 {
 		return zero, err
 	}
 	if size <= source.Size {
-		h, ours, err := c.head(ctx, size)
+		hashing.Wait()
+		h, ours, err := early.hash, early.sum, early.err
+		if !ahead || size != target.Part {
+			h, ours, err = c.head(ctx, size)
+		}
 		if err != nil {
 			return zero, err
 		}

@@ -237,3 +237,59 @@ func TestSFTPTreeGoesOnBehindAFailure(t *testing.T) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
+
+// relay leads to a server as a ProxyCommand does, and leaves a mark that it was there.
+const relay = `import os, socket, sys, threading
+open(sys.argv[3], "w").close()
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+def up():
+    while b := os.read(0, 65536):
+        s.sendall(b)
+    s.shutdown(socket.SHUT_WR)
+threading.Thread(target=up, daemon=True).start()
+while b := s.recv(65536):
+    os.write(1, b)
+`
+
+// TestSSHProxyCommandIsRun, and nothing that a name could slip into it.
+func TestSSHProxyCommandIsRun(t *testing.T) {
+	t.Parallel()
+	s := newSSHServer(t)
+	host, port, _ := net.SplitHostPort(s.address)
+	dir := t.TempDir()
+	program, mark := filepath.Join(dir, "relay.py"), filepath.Join(dir, "mark")
+	write(t, program, []byte(relay))
+	write(t, filepath.Join(s.ssh, "config"), fmt.Appendf(nil, `
+Host inner
+	HostName %s
+	Port %s
+	User %s
+Host *
+	ProxyCommand python3 '%s' %%h %%p '%s' 100%%%%
+`, host, port, s.me, program, mark))
+	dial := func(to string) (client.Remote, error) {
+		u, err := client.ParseURL("sftp://inner/")
+		must(t, err)
+		if u.Host = to; to != "inner" {
+			u.User = "x"
+		}
+		return client.Dial(t.Context(), u, s.options())
+	}
+	for _, evil := range []string{"$(touch x)", "-oX", "a;b", "a`b`", "a b", "a|b"} {
+		_, err := dial(evil)
+		wantKind(t, err, fault.Syntax)
+	}
+	if _, err := os.Stat(mark); err == nil {
+		t.Error("it was run for a name that a shell would read")
+	}
+	r, err := dial("inner")
+	must(t, err)
+	defer r.Close()
+	content := bytesOf(1, 1<<20)
+	write(t, filepath.Join(dir, "f"), content)
+	_, err = client.Copy(t.Context(), disk(t, dir), path(t, "f"), r, path(t, dir+"/g"), client.CopyOptions{})
+	must(t, err)
+	if _, err := os.Stat(mark); err != nil || !bytes.Equal(read(t, filepath.Join(dir, "g")), content) {
+		t.Errorf("others arrived, or not that way: %v", err)
+	}
+}

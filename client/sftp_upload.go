@@ -369,16 +369,6 @@ func (u *sftpUpload) publishForeign(ctx context.Context, sure func() error) erro
 	return nil
 }
 
-// first returns the first error that is one.
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // settleAll waits for every WRITE. u.err is the first refusal.
 func (u *sftpUpload) settleAll() {
 	for len(u.ahead) > 0 && u.err == nil {

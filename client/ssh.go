@@ -95,7 +95,7 @@ func (h *sshHop) dial(ctx context.Context) (*sshConn, error) {
 
 // again makes another connection beside one that is there. It asks nobody anything and says nothing.
 func (h *sshHop) again(ctx context.Context) (*sshConn, error) {
-	if len(h.target.jump) > 0 {
+	if len(h.target.jump) > 0 || h.target.proxy != "" { // who leads there may ask
 		return nil, errNoExtra
 	}
 	o := h.d.options()
@@ -162,8 +162,11 @@ func (h *sshHop) connect(ctx context.Context, below *sshConn) (net.Conn, error) 
 	ctx, cancel := context.WithTimeout(ctx, h.d.timeout())
 	defer cancel()
 	dial := (&net.Dialer{}).DialContext
-	if below != nil {
+	switch {
+	case below != nil:
 		dial = below.DialContext
+	case h.target.proxy != "":
+		dial = func(context.Context, string, string) (net.Conn, error) { return dialProxy(h.target.proxy) }
 	}
 	conn, err := dial(ctx, "tcp", h.address())
 	switch {

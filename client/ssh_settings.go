@@ -84,6 +84,7 @@ type sshTarget struct {
 	only  bool     // IdentitiesOnly
 	agent string   // socket of the agent, "" for none
 	jump  []string // ProxyJump
+	proxy string   // ProxyCommand, filled in; "" for none
 }
 
 // target is what the settings say of the server of u. What the URL says counts more, but that a URL that says 22 says nothing.
@@ -127,7 +128,10 @@ func (h *sshHome) target(u URL) (sshTarget, error) {
 	if jump := h.one(alias, "ProxyJump"); jump != "" {
 		t.jump = jumps(jump)
 	} else if command := h.one(alias, "ProxyCommand"); command != "" && !strings.EqualFold(command, "none") {
-		h.say(words.M("the settings of ssh name a ProxyCommand for %s, which is not run; a ProxyJump would be followed", alias))
+		var err error
+		if t.proxy, err = proxyCommand(command, alias, t); err != nil {
+			return t, err
+		}
 	}
 	return t, nil
 }

@@ -32,6 +32,6 @@ var zhSFTP = map[string]string{
 	"the known hosts of ssh cannot be read: %s":                                                                             "无法读取 ssh 的 known_hosts：%s",
 	"the passphrase of the key %s was wrong":                                                                                "密钥 %s 的口令不对",
 	"the settings of ssh lead over too many servers to %s":                                                                  "按 ssh 的设置，到 %s 要经过太多的服务器",
-	"the settings of ssh name a ProxyCommand for %s, which is not run; a ProxyJump would be followed":                       "ssh 的设置为 %s 指定了 ProxyCommand，它不会被执行；ProxyJump 则会遵循",
+	"%s cannot be handed to the ProxyCommand of the settings of ssh":                                                        "%s 不能交给 ssh 设置中的 ProxyCommand",
 	"the settings of ssh name a port for %s that is none: %s":                                                               "ssh 的设置为 %s 指定的端口无效：%s",
 }
