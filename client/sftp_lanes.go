@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sampan/files"
@@ -11,8 +12,8 @@ import (
 )
 
 // A long link holds more than one channel of SSH can carry: the window of a channel is 2 MiB here and at most servers, and that of
-// a TCP connection is bounded too. So a big file is fetched over several sessions, of two connections. Servers that allow fewer
-// are served as they wish, without a word.
+// a TCP connection is bounded too. So a big file is fetched over several sessions, of two connections, and the files of a
+// tree are shared out among them. Servers that allow fewer are served as they wish, without a word.
 
 // A lane is a file that is open on one session.
 type lane struct {
@@ -27,13 +28,14 @@ func (l *lane) close() { l.w.giveUp(l.handle, false) }
 // An extraSession is a further one, opened when it is wanted.
 type extraSession struct {
 	sync.Mutex // held while it is opened
-	wire       *wire
+	wire       atomic.Pointer[wire]
 	refused    bool
 }
 
 // extras are the further sessions of a remote.
 type extras struct {
 	sessions [3]extraSession
+	turn     atomic.Uint32
 	dialing  sync.Mutex // held while the second connection is made
 	second   *sshConn
 	refused  bool // it is
@@ -48,12 +50,9 @@ const longTrip = 10 * time.Millisecond
 // close ends them.
 func (x *extras) close(why error) {
 	for i := range x.sessions {
-		e := &x.sessions[i]
-		e.Lock()
-		if e.wire != nil {
-			e.wire.fail(why)
+		if w := x.sessions[i].wire.Load(); w != nil {
+			w.fail(why)
 		}
-		e.Unlock()
 	}
 	x.dialing.Lock()
 	defer x.dialing.Unlock()
@@ -74,11 +73,11 @@ func (r *sshRemote) extra(ctx context.Context, n int) (*wire, error) {
 	e := &r.extras.sessions[n]
 	e.Lock()
 	defer e.Unlock()
-	switch {
-	case e.refused:
+	if e.refused {
 		return nil, errNoExtra
-	case e.wire != nil && !e.wire.broken():
-		return e.wire, nil
+	}
+	if w := e.wire.Load(); w != nil && !w.broken() {
+		return w, nil
 	}
 	w, err := r.openExtra(ctx, n)
 	if err != nil {
@@ -92,8 +91,23 @@ func (r *sshRemote) extra(ctx context.Context, n int) (*wire, error) {
 		w.fail(errNoExtra)
 		return nil, errNoExtra
 	}
-	e.wire = w
+	e.wire.Store(w)
 	return w, nil
+}
+
+// share returns a session for one more file: in turn the first one and those further ones that are there.
+func (r *sshRemote) share(ctx context.Context) (*wire, error) {
+	main, err := r.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := append(make([]*wire, 0, 1+len(worth)), main)
+	for i := range r.extras.sessions {
+		if w := r.extras.sessions[i].wire.Load(); w != nil && !w.broken() {
+			all = append(all, w)
+		}
+	}
+	return all[r.extras.turn.Add(1)%uint32(len(all))], nil
 }
 
 func (r *sshRemote) openExtra(ctx context.Context, n int) (*wire, error) {
@@ -131,6 +145,13 @@ func (r *sshRemote) openExtra(ctx context.Context, n int) (*wire, error) {
 		}()
 		return nil, ctx.Err()
 	}
+}
+
+// far reports whether the link is long.
+func (r *sshRemote) far() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.wire != nil && r.wire.trip() >= longTrip
 }
 
 // secondConn returns the second connection, a new one if it broke.

@@ -5,6 +5,7 @@ package client_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"path/filepath"
@@ -183,5 +184,43 @@ func TestSFTPLaneToAnotherFileIsNotTaken(t *testing.T) {
 	}
 	if sessions.Load() < 2 {
 		t.Error("no further session was opened: nothing is tested")
+	}
+}
+
+// TestSFTPTreeGoesOverSeveralSessionsOnALongLink, either way.
+func TestSFTPTreeGoesOverSeveralSessionsOnALongLink(t *testing.T) {
+	t.Parallel()
+	tree := map[string][]byte{}
+	for i := range 60 {
+		tree[fmt.Sprintf("d%d/f%d", i%4, i)] = bytesOf(uint64(i), 3<<19+i)
+	}
+	s := newSSHServer(t)
+	near, far, back := t.TempDir(), t.TempDir(), t.TempDir()
+	plant(t, near, tree)
+	address := s.address
+	for _, c := range []struct {
+		name string
+		copy func(client.Remote) (client.TreeResult, error)
+		in   string
+	}{
+		{"up", func(r client.Remote) (client.TreeResult, error) {
+			return client.CopyTree(t.Context(), disk(t, near), path(t, "/"), r, path(t, far+"/t"), client.CopyOptions{Tries: -1}, nil)
+		}, far + "/t"},
+		{"down", func(r client.Remote) (client.TreeResult, error) {
+			return client.CopyTree(t.Context(), r, path(t, far+"/t"), disk(t, back), path(t, "/"), client.CopyOptions{Tries: -1}, nil)
+		}, back},
+	} {
+		way := newLongWay(t, address)
+		s.address = way.address
+		s.know(s.host)
+		res, err := c.copy(s.dial())
+		must(t, err)
+		if res.Files != len(tree) {
+			t.Errorf("%s: %+v", c.name, res)
+		}
+		grown(t, c.in, tree)
+		if got := way.came.Load(); got != 2 {
+			t.Errorf("%s: %d connections", c.name, got)
+		}
 	}
 }

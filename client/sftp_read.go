@@ -92,7 +92,7 @@ func (r *sshRemote) Open(ctx context.Context, p files.Path, off int64) (io.ReadC
 // openKnown opens what a look at it or a listing told to be a file a moment ago. Nobody waits for another look: what it is
 // behind the last READ is told by again.
 func (r *sshRemote) openKnown(ctx context.Context, i files.Info, off int64) (io.ReadCloser, files.Info, error) {
-	w, err := r.acquire(ctx)
+	w, err := r.share(ctx)
 	if err != nil {
 		return nil, i, err
 	}

@@ -66,7 +66,7 @@ func (r *sshRemote) create(ctx context.Context, p files.Path, w files.Want, seen
 	if err := p.CheckNew(); err != nil {
 		return nil, err
 	}
-	wire, err := r.acquire(ctx)
+	wire, err := r.share(ctx)
 	if err != nil {
 		return nil, err
 	}

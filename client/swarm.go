@@ -10,7 +10,7 @@ import (
 )
 
 // A swarm copies the files of a tree many at a time where SFTP carries them: one connection takes any number of requests, so
-// that a long link is kept busy though each file takes some round trips. Big files go one after another: each fills the link.
+// that a long link is kept busy though each file takes some round trips. Of big files, which fill the link, there are two at most.
 type swarm struct {
 	t       *tree
 	ctx     context.Context
@@ -19,11 +19,13 @@ type swarm struct {
 	space   chan struct{} // full while their bytes are so many
 	filling sync.Mutex    // held by who takes more than one place there
 	walkers chan struct{} // full while so many directories are walked
-	big     sync.Mutex
 	running sync.WaitGroup
 
 	mu    sync.Mutex // held while the caller is called back
 	shown time.Time
+
+	moved  int64 // bytes of the files that were begun, guarded by filling
+	opened int   // further sessions that were asked for by then
 }
 
 // Files that may be on their way: most servers take as many handles as few, others say how many. Half of those are left to others.
@@ -32,11 +34,10 @@ const (
 	manyAtOnce = 512
 )
 
-// What a file takes of the space: a place for each grain, up to those of one buffer.
+// What a file takes of the space: a place for each grain of its bytes, half of them at most.
 const (
-	grain     = 32 << 10
-	manyPlace = 512
-	mostPlace = 8
+	grain  = 32 << 10
+	places = 512
 )
 
 // dirsAtOnce is how many directories are listed and made at a time.
@@ -64,7 +65,7 @@ func (t *tree) canSwarm() int {
 
 // swarm has files copied by n at a time. The caller calls wait.
 func (t *tree) swarms(ctx context.Context, n int) *swarm {
-	s := &swarm{t: t, slots: make(chan struct{}, n), space: make(chan struct{}, manyPlace), walkers: make(chan struct{}, dirsAtOnce)}
+	s := &swarm{t: t, slots: make(chan struct{}, n), space: make(chan struct{}, places), walkers: make(chan struct{}, dirsAtOnce)}
 	s.ctx, s.stop = context.WithCancelCause(ctx)
 	if say := t.o.Say; say != nil {
 		t.o.Say = func(m words.Message) {
@@ -110,7 +111,7 @@ func (s *swarm) dir(from, to files.Path, depth int) error {
 
 // enter waits until there is room for a file of that size; leave is called when it is copied.
 func (s *swarm) enter(size int64) (leave func(), err error) {
-	places := int(min(max(size/grain, 1), mostPlace))
+	wanted := int(min(max(size/grain, 1), places/2))
 	taken, in := 0, false
 	leave = func() {
 		for range taken {
@@ -122,7 +123,7 @@ func (s *swarm) enter(size int64) (leave func(), err error) {
 	}
 	s.filling.Lock()
 	defer s.filling.Unlock()
-	for taken < places {
+	for taken < wanted {
 		select {
 		case s.space <- struct{}{}:
 			taken++
@@ -134,10 +135,24 @@ func (s *swarm) enter(size int64) (leave func(), err error) {
 	select {
 	case s.slots <- struct{}{}:
 		in = true
+		s.widen(size)
 		return leave, nil
 	case <-s.ctx.Done():
 		leave()
 		return nil, context.Cause(s.ctx)
+	}
+}
+
+// widen has further sessions opened when so much goes over a long link that they pay.
+func (s *swarm) widen(more int64) {
+	s.moved += more
+	for ; s.opened < len(worth) && s.moved >= worth[s.opened]; s.opened++ {
+		for _, end := range []files.Store{s.t.src, s.t.dst} {
+			if r, ok := end.(*sshRemote); ok && r.far() {
+				n := s.opened
+				go r.extra(s.ctx, n)
+			}
+		}
 	}
 }
 
@@ -150,10 +165,6 @@ func (s *swarm) file(i files.Info, to files.Path, target *sight) error {
 	}
 	s.running.Go(func() {
 		defer leave()
-		if i.Size >= bigFile {
-			s.big.Lock()
-			defer s.big.Unlock()
-		}
 		c := &copying{src: s.t.src, dst: s.t.dst, o: s.t.o, target: target, r: Result{From: i.Path, To: to}}
 		if i.Mode.IsRegular() {
 			c.listed = &i
