@@ -130,7 +130,8 @@ func (s *Session) Stat(p files.Path) (files.Info, error) {
 	return i, err
 }
 
-// List yields the entries of p; those at which the account may do nothing at all are left out.
+// List yields the entries of p; those at which the account may do nothing at all are left out. Busy where the account reads as
+// many directories at once as it may.
 func (s *Session) List(p files.Path) iter.Seq2[files.Info, error] {
 	return func(yield func(files.Info, error) bool) {
 		v, err := s.at(p, account.List)
@@ -139,6 +140,11 @@ func (s *Session) List(p files.Path) iter.Seq2[files.Info, error] {
 			return
 		}
 		defer v.done()
+		if err := s.hub.countList(v.login); err != nil {
+			yield(files.Info{}, err)
+			return
+		}
+		defer s.hub.uncountList(v.login)
 		for i, err := range v.store.List(s.ctx, p) {
 			if err == nil && v.acct.May(i.Path) == 0 {
 				continue

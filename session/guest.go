@@ -9,6 +9,7 @@ type guest struct {
 	// under Hub.mu
 	sessions  int
 	transfers int // whose bytes are not all there yet
+	lists     int // directories that are being read
 }
 
 // seat makes l the log-in of s, which counts among the sessions of its account. TooMany when these are as many as they
@@ -61,12 +62,33 @@ func (h *Hub) uncount(t *Transfer) {
 	}
 }
 
+// mostLists is how many directories one account reads at once. Each takes a descriptor while it is read, and over SFTP its
+// reader may leave it open: without a limit one account could take all that the server has.
+const mostLists = 1000
+
+// countList counts one that is read; uncountList is the reverse.
+func (h *Hub) countList(l *login) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if l.guest.lists >= mostLists {
+		return fault.New(fault.Busy, "your account reads as many directories at once as it may; close some")
+	}
+	l.guest.lists++
+	return nil
+}
+
+func (h *Hub) uncountList(l *login) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l.guest.lists--
+}
+
 // forgetGuests drops those who are gone, when their valves are free: who comes back sooner finds them as they were.
 func (h *Hub) forgetGuests() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for name, g := range h.guests {
-		if g.sessions == 0 && g.transfers == 0 && g.down.wait() <= 0 && g.up.wait() <= 0 {
+		if g.sessions == 0 && g.transfers == 0 && g.lists == 0 && g.down.wait() <= 0 && g.up.wait() <= 0 {
 			delete(h.guests, name)
 		}
 	}

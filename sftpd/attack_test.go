@@ -109,6 +109,35 @@ func TestHandlesAreLimited(t *testing.T) {
 	})
 }
 
+// TestOpenDirectoriesAreLimited: one account leaves so many directories open and no more, over all its connections, for each
+// takes a descriptor of the server's; others are served.
+func TestOpenDirectoriesAreLimited(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(_ *Config, l *limits) { l.handles = 700 })
+	for _, name := range []string{"mallory", "alice"} {
+		h.add(name, account.Unlimited)
+		h.put(name, "f", "an entry, for an empty directory is read at once")
+	}
+	p, q := h.sftp("mallory"), h.sftp("mallory")
+	var open, refused int
+	var last []byte
+	for i := range 1100 {
+		r := []*peer{p, q}[i%2].ask(sftp.Request{Type: sftp.TypeOpendir, Path: "/"})
+		if r.Type == sftp.TypeHandle {
+			open++
+			last = r.Handle
+		} else if refused++; r.Code != sftp.Failure || !strings.Contains(r.Message, "directories") {
+			t.Fatalf("%+v", r)
+		}
+	}
+	if open != 1000 || refused != 100 {
+		t.Errorf("%d are open, %d were refused", open, refused)
+	}
+	h.sftp("alice").must(sftp.TypeHandle, sftp.Request{Type: sftp.TypeOpendir, Path: "/"})
+	q.close(last)
+	p.must(sftp.TypeHandle, sftp.Request{Type: sftp.TypeOpendir, Path: "/"})
+}
+
 // TestBrokenPacketsEndTheChannel: what cannot be understood ends it, and takes no memory.
 func TestBrokenPacketsEndTheChannel(t *testing.T) {
 	t.Parallel()

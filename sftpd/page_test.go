@@ -98,8 +98,8 @@ What is promised:
 
 What cannot be told: OpenSSH's ` + "`sftp`" + ` sends CLOSE when an upload is stopped with ^C, as if it were whole.
 
-Limits of a connection: 6 tries to log in within two minutes, 10 channels, 512 open handles, packets of 256 KiB. A peer
-that does not take for five minutes what it asked for is cut off.
+Limits of a connection: 6 tries to log in within two minutes, 10 channels, 512 open handles, packets of 256 KiB. An
+account has 1,000 directories open at once. A peer that does not take for five minutes what it asked for is cut off.
 
 ## Requests
 `

@@ -7,6 +7,7 @@ var zhSession = map[string]string{
 	"the server has as many sessions as it may; try again later":                   "服务器的会话数已达上限；请稍后再试",
 	"your address has as many sessions as it may; end one and try again":           "你的地址的会话数已达上限；请结束一个后再试",
 	"your account has as many sessions as it may; end one and try again":           "你的账户的会话数已达上限；请结束一个后再试",
+	"your account reads as many directories at once as it may; close some":         "你的账户同时读取的目录数已达上限；请关闭一些",
 	"your account moves as many files at once as it may; wait until one has ended": "你的账户同时传输的文件数已达上限；请等一个传输结束",
 	"you did not log in, and others wait; try again":                               "你没有登录，而其他人在等待；请重试",
 	"the server is stopping":                                                       "服务器正在停止",
