@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -34,12 +35,12 @@ func openDoor(ln net.Listener, s *Server, hand func(*visitor)) (*door, error) {
 	return d, nil
 }
 
-// look hands on everybody who has come.
-func (d *door) look() error {
+// look hands on everybody who has come, or those up to somebody whom enough was waiting for; enough may be nil.
+func (d *door) look(enough func() bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for d.fd >= 0 {
-		fd, from, err := unix.Accept4(d.fd, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
+	for d.fd >= 0 && (enough == nil || !enough()) {
+		fd, from, err := syscall.Accept4(d.fd, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
 		switch err {
 		case nil:
 			d.hand(&visitor{fd: fd, from: sockaddr(from)})
@@ -53,11 +54,11 @@ func (d *door) look() error {
 	return nil
 }
 
-func sockaddr(sa unix.Sockaddr) netip.Addr {
+func sockaddr(sa syscall.Sockaddr) netip.Addr {
 	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
+	case *syscall.SockaddrInet4:
 		return netip.AddrFrom4(sa.Addr)
-	case *unix.SockaddrInet6:
+	case *syscall.SockaddrInet6:
 		return netip.AddrFrom16(sa.Addr).Unmap()
 	}
 	return netip.Addr{}
@@ -101,7 +102,7 @@ func (d *door) handOn(f *os.File) {
 	}
 	for wait := time.Duration(0); ; time.Sleep(wait) {
 		err := raw.Read(func(uintptr) bool {
-			err = d.look()
+			err = d.look(nil)
 			return err != nil
 		})
 		if err != nil { // unwatch

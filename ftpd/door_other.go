@@ -17,7 +17,7 @@ func openDoor(ln net.Listener, s *Server, hand func(*visitor)) (*door, error) {
 }
 
 // look has nothing to do.
-func (d *door) look() error { return nil }
+func (d *door) look(func() bool) error { return nil }
 
 // watch has nothing to do.
 func (d *door) watch() (stop func()) { return func() {} }

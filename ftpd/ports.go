@@ -105,7 +105,7 @@ func (l *lease) lost() bool {
 
 // again lends a lease to its session once more; anyway means although something else came than what was asked for.
 func (l *lease) again(anyway bool) bool {
-	l.port.door.look()
+	l.port.door.look(nil)
 	l.port.mu.Lock()
 	defer l.port.mu.Unlock()
 	if l.port.lent[l.peer] != l || !l.clean && !anyway {
@@ -123,7 +123,7 @@ func (p *port) settle() {
 	if err != nil {
 		return
 	}
-	p.door.look()
+	p.door.look(nil)
 	nc.SetReadDeadline(time.Now().Add(settleTime))
 	nc.Read(make([]byte, 1))
 	nc.(*net.TCPConn).SetLinger(0) // nothing of it stays in the kernel
@@ -153,7 +153,7 @@ func (ps *ports) find(ctx context.Context, local, peer netip.Addr) (*lease, erro
 		default:
 			return nil, failed
 		}
-		p.door.look()
+		p.door.look(nil)
 		p.mu.Lock()
 		old := p.lent[peer]
 		switch {
@@ -261,7 +261,7 @@ func (ps *ports) goRound() {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
 	for _, p := range ps.open {
-		p.door.look()
+		p.door.look(nil)
 	}
 	ps.sweep(time.Now())
 	if len(ps.open) > 0 && !ps.closed {
@@ -311,7 +311,7 @@ func (ps *ports) say() words.Message {
 
 // take returns the client's connection if it is there, which it nearly always is; else nil.
 func (l *lease) take() *visitor {
-	l.port.door.look()
+	l.port.door.look(func() bool { return len(l.came) > 0 })
 	select {
 	case v := <-l.came:
 		return v
