@@ -30,6 +30,7 @@ type conn struct {
 	sess *session.Session
 	tcp  net.Conn // the socket
 	id   []byte   // names this control connection in TLS tickets
+	done func()   // tells the server that it is over
 
 	in      *ftp.LineReader // of whoever reads
 	sawQuit atomic.Bool     // a QUIT was read: the end of the connection is no accident
@@ -147,7 +148,7 @@ func (c *conn) serve() {
 
 // end ends the session.
 func (c *conn) end() {
-	defer c.srv.conns.Done()
+	defer c.done()
 	c.goodbye()
 	c.decide()
 	c.drop()

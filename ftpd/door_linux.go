@@ -27,7 +27,7 @@ type door struct {
 
 func openDoor(ln net.Listener, s *Server, hand func(*visitor)) (*door, error) {
 	defer ln.Close()
-	d := &door{hand: hand, warn: s.warnAccept, fd: -1}
+	d := &door{hand: hand, warn: s.street.Warn, fd: -1}
 	onSocket(ln, func(fd int) { d.fd, _ = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0) })
 	if d.fd < 0 {
 		return nil, unix.EMFILE

@@ -5,7 +5,6 @@ package ftpd
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -60,14 +59,10 @@ type Server struct {
 	lot      lot
 	holders  holders
 
-	ctx  context.Context // ends with Shutdown
-	stop context.CancelFunc
+	street *session.Acceptor
 
-	mu        sync.Mutex
-	closing   bool
-	listeners map[net.Listener]struct{}
-	conns     sync.WaitGroup
-	careless  map[string]int // accounts and what their TLS clients leave out: how often
+	mu       sync.Mutex
+	careless map[string]int // accounts and what their TLS clients leave out: how often
 }
 
 // New returns a Server.
@@ -91,97 +86,34 @@ func New(c Config) *Server {
 			taken: 100 * time.Millisecond,
 			below: 100_000,
 		},
-		commands:  commands(),
-		site:      siteCommands(),
-		tls:       baseTLS(c.TLS),
-		public:    public{name: c.PublicAddress},
-		holders:   holders{byID: map[string]*holder{}, circles: map[seat]*circle{}},
-		listeners: map[net.Listener]struct{}{},
-		careless:  map[string]int{},
+		commands: commands(),
+		site:     siteCommands(),
+		tls:      baseTLS(c.TLS),
+		public:   public{name: c.PublicAddress},
+		holders:  holders{byID: map[string]*holder{}, circles: map[seat]*circle{}},
+		careless: map[string]int{},
 	}
 	s.verbs, s.subverbs = index(s.commands), index(s.site)
-	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.street = session.NewAcceptor(c.Hub, s.log)
 	s.ports = ports{low: c.PassiveLow, high: c.PassiveHigh, rest: time.Minute, open: map[netip.AddrPort]*port{}, srv: s}
 	return s
 }
 
 // Serve accepts until l is closed, by Shutdown or past us; implicit means that TLS starts at once (port 990).
 func (s *Server) Serve(l net.Listener, implicit bool) error {
-	if !s.track(l) {
-		l.Close()
-		return nil
-	}
-	defer s.untrack(l)
-	s.acceptAll(l, func(nc net.Conn) {
-		if !s.admit(nc, implicit) {
-			nc.Close()
-		}
-	})
+	s.street.Serve(l, func(nc net.Conn, done func()) { s.handle(nc, implicit, done) })
 	return nil
 }
 
-// acceptAll hands on what comes to l, until l is closed.
-func (s *Server) acceptAll(l net.Listener, hand func(net.Conn)) {
-	for wait := time.Duration(0); ; {
-		nc, err := l.Accept()
-		switch {
-		case err == nil:
-			wait = 0
-			hand(nc)
-		case errors.Is(err, net.ErrClosed):
-			return
-		default: // no descriptor left, or the connection was gone at once
-			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
-			s.warnAccept(err)
-			select {
-			case <-time.After(wait):
-			case <-s.ctx.Done():
-				return
-			}
-		}
-	}
-}
-
-func (s *Server) warnAccept(err error) {
-	s.log.Warn("a connection could not be accepted", "reason", err.Error())
-}
-
-func (s *Server) track(l net.Listener) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing {
-		return false
-	}
-	s.listeners[l] = struct{}{}
-	return true
-}
-
-func (s *Server) untrack(l net.Listener) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.listeners, l)
-}
-
-// admit gives nc its goroutine; false when the server is closing.
-func (s *Server) admit(nc net.Conn, implicit bool) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing {
-		return false
-	}
-	s.conns.Add(1)
-	go s.handle(nc, implicit)
-	return true
-}
-
 // handle serves one control connection.
-func (s *Server) handle(nc net.Conn, implicit bool) {
+func (s *Server) handle(nc net.Conn, implicit bool, done func()) {
 	c := s.begin(nc, implicit)
 	if c == nil {
 		nc.Close()
-		s.conns.Done()
+		done()
 		return
 	}
+	c.done = done
 	c.reply(220, "Sampan at your service")
 	c.serve()
 }
@@ -224,24 +156,7 @@ func (s *Server) turnAway(nc net.Conn, implicit bool, err error) {
 // Shutdown closes the listeners, sends 421 to idle sessions, and returns when all sessions ended or ctx is done; the
 // Hub's Drain decides about the transfers.
 func (s *Server) Shutdown(ctx context.Context) {
-	s.mu.Lock()
-	s.closing = true
-	for l := range s.listeners {
-		l.Close()
-	}
-	s.mu.Unlock()
-	s.cfg.Hub.Drain(ctx)
-	ended := make(chan struct{})
-	go func() {
-		s.conns.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-	case <-ctx.Done():
-	}
-	s.stop()
-	<-ended
+	s.street.Shutdown(ctx)
 	s.ports.close()
 	s.lot.close()
 }

@@ -4,11 +4,9 @@ package sftpd
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
-	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -50,13 +48,7 @@ type Server struct {
 	ssh    ssh.ServerConfig
 	gate   gate
 
-	ctx  context.Context // ends with the server
-	stop context.CancelFunc
-
-	mu        sync.Mutex
-	closing   bool
-	listeners map[net.Listener]struct{}
-	conns     sync.WaitGroup
+	street *session.Acceptor
 }
 
 // New returns a Server.
@@ -71,13 +63,12 @@ func New(c Config) *Server {
 			linger: time.Second, asking: 10 * time.Minute, here: 2 * time.Second, channels: 10, handles: 512, apart: 64,
 		},
 		rows: index(), ssh: algorithms(),
-		gate:      gate{per: map[netip.Prefix][]net.Conn{}},
-		listeners: map[net.Listener]struct{}{},
+		gate: gate{per: map[netip.Prefix][]net.Conn{}},
 	}
 	for _, k := range c.HostKeys {
 		s.ssh.AddHostKey(k)
 	}
-	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.street = session.NewAcceptor(c.Hub, s.log)
 	return s
 }
 
@@ -105,68 +96,11 @@ func algorithms() ssh.ServerConfig {
 
 // Serve accepts until l is closed, by Shutdown or past us.
 func (s *Server) Serve(l net.Listener) error {
-	if !s.track(l) {
-		l.Close()
-		return nil
-	}
-	defer s.untrack(l)
-	for wait := time.Duration(0); ; {
-		nc, err := l.Accept()
-		switch {
-		case err == nil:
-			wait = 0
-			if !s.admit(nc) {
-				nc.Close()
-			}
-		case s.isClosing(), errors.Is(err, net.ErrClosed):
-			return nil
-		default: // no descriptor left, or the connection was gone at once
-			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
-			s.log.Warn("a connection could not be accepted", "reason", err.Error())
-			select {
-			case <-time.After(wait):
-			case <-s.ctx.Done():
-				return nil
-			}
-		}
-	}
-}
-
-func (s *Server) track(l net.Listener) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing {
-		return false
-	}
-	s.listeners[l] = struct{}{}
-	return true
-}
-
-func (s *Server) untrack(l net.Listener) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.listeners, l)
-}
-
-func (s *Server) isClosing() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closing
-}
-
-// admit gives nc its goroutine; false when the server is closing.
-func (s *Server) admit(nc net.Conn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closing {
-		return false
-	}
-	s.conns.Add(1)
-	go func() {
-		defer s.conns.Done()
+	s.street.Serve(l, func(nc net.Conn, done func()) {
+		defer done()
 		s.handle(nc)
-	}()
-	return true
+	})
+	return nil
 }
 
 // handle serves one connection to its end.
@@ -197,26 +131,7 @@ func (s *Server) turnAway(nc net.Conn, err error) {
 
 // Shutdown closes the listeners and returns when all sessions ended or ctx is done; the Hub's Drain decides about the
 // transfers.
-func (s *Server) Shutdown(ctx context.Context) {
-	s.mu.Lock()
-	s.closing = true
-	for l := range s.listeners {
-		l.Close()
-	}
-	s.mu.Unlock()
-	s.cfg.Hub.Drain(ctx)
-	ended := make(chan struct{})
-	go func() {
-		s.conns.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-	case <-ctx.Done():
-	}
-	s.stop()
-	<-ended
-}
+func (s *Server) Shutdown(ctx context.Context) { s.street.Shutdown(ctx) }
 
 // remote returns the peer's address, IPv4 as such.
 func remote(nc net.Conn) netip.AddrPort {
