@@ -68,6 +68,9 @@ type home struct {
 	quota sync.Mutex // held from asking the Book for the quota until it is set
 }
 
+// Strict reports whether a commit waits until all of it is on stable storage.
+func (h *Hub) Strict() bool { return h.cfg.Strict }
+
 // NewHub returns a Hub over an open Book.
 func NewHub(c Config) *Hub {
 	if c.Stall == 0 {

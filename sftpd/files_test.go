@@ -36,9 +36,9 @@ func TestUploadAndDownload(t *testing.T) {
 
 // TestOwnDraftIsSeen: sshfs looks at a file right after it opened it, git's locks hold their names, and what comes right
 // behind CLOSE finds the file.
-func TestOwnDraftIsSeen(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
+func TestOwnDraftIsSeen(t *testing.T) { inBoth(t, ownDraftIsSeen) }
+
+func ownDraftIsSeen(t *testing.T, h *house) {
 	h.add("alice", account.Unlimited)
 	p, other := h.sftp("alice"), h.sftp("alice")
 	lock := p.open("/lock", sftp.OpenWrite|sftp.OpenCreate|sftp.OpenExclusive)
@@ -80,9 +80,9 @@ func TestRenameNeverOverwrites(t *testing.T) {
 }
 
 // TestRefusedUploadIsNotPublished: the old file stays, also where the client closes what it could not write.
-func TestRefusedUploadIsNotPublished(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
+func TestRefusedUploadIsNotPublished(t *testing.T) { inBoth(t, refusedUploadIsNotPublished) }
+
+func refusedUploadIsNotPublished(t *testing.T, h *house) {
 	h.add("alice", 1000)
 	p := h.sftp("alice")
 	p.store("/a", "the old one")
@@ -96,9 +96,9 @@ func TestRefusedUploadIsNotPublished(t *testing.T) {
 }
 
 // TestCutUploadIsParked: a session that dies publishes nothing, and another one goes on.
-func TestCutUploadIsParked(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
+func TestCutUploadIsParked(t *testing.T) { inBoth(t, cutUploadIsParked) }
+
+func cutUploadIsParked(t *testing.T, h *house) {
 	h.add("alice", account.Unlimited)
 	p := h.sftp("alice")
 	p.store("/a", "the old one")
@@ -128,9 +128,9 @@ func TestCutUploadIsParked(t *testing.T) {
 }
 
 // TestManyInFlight: 200 requests are on their way at once, in every order of replies.
-func TestManyInFlight(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
+func TestManyInFlight(t *testing.T) { inBoth(t, manyInFlight) }
+
+func manyInFlight(t *testing.T, h *house) {
 	h.add("alice", account.Unlimited)
 	p := h.sftp("alice")
 	var opens, writes, closes []uint32
@@ -231,8 +231,10 @@ func TestExtensions(t *testing.T) {
 // behind CLOSE, without waiting for the reply. Symptom: the hidden file stayed. Cause: CLOSE held the name that the file
 // was opened by, so REMOVE of the other one did not wait for it.
 func TestWhatWasRenamedWhileOpenIsRemovedBehindClose(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
+	inBoth(t, whatWasRenamedWhileOpenIsRemovedBehindClose)
+}
+
+func whatWasRenamedWhileOpenIsRemovedBehindClose(t *testing.T, h *house) {
 	h.add("alice", account.Unlimited)
 	p := h.sftp("alice")
 	for range 20 {

@@ -185,6 +185,9 @@ func (a *ask) close() (*sftp.Packet, error) {
 		}
 		return a.end()
 	}
+	if h.users.Load() == 0 && !s.srv.cfg.Hub.Strict() {
+		return nil, h.publish()
+	}
 	done := s.changes.begin(h.file.Where()) // it may have been renamed while it was open
 	s.running.Go(func() {
 		h.busy.Wait()
@@ -197,6 +200,15 @@ func (a *ask) close() (*sftp.Packet, error) {
 		s.publish(&closing{a, h, done})
 	})
 	return nil, errLater
+}
+
+// publish commits a draft at once. Where nothing waits for a disk that takes no longer than to have it done apart.
+func (h *handle) publish() error {
+	defer h.close()
+	if err := h.file.Whole(); err != nil {
+		return err
+	}
+	return session.CommitAll([]*session.Transfer{h.file})[0]
 }
 
 // abandon is abandon@sampan: CLOSE for an upload that is not to be published; what came is parked.

@@ -73,6 +73,22 @@ func signer(t testing.TB) ssh.Signer {
 
 func newHouse(t testing.TB, changes ...func(*Config, *limits)) *house {
 	t.Helper()
+	return newHouseOf(t, true, changes...)
+}
+
+// inBoth runs a test in a house where commits wait for the disk, which happens apart, and in one where they do not.
+func inBoth(t *testing.T, test func(t *testing.T, h *house)) {
+	t.Parallel()
+	for name, strict := range map[string]bool{"strict": true, "fast": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newHouseOf(t, strict))
+		})
+	}
+}
+
+func newHouseOf(t testing.TB, strict bool, changes ...func(*Config, *limits)) *house {
+	t.Helper()
 	h := &house{t: t, dir: t.TempDir(), log: &logged{}}
 	book, err := account.Open(context.Background(), filepath.Join(h.dir, "book.db"), account.Options{
 		Homes: filepath.Join(h.dir, "homes"), DefaultQuota: account.Unlimited, Log: slog.New(slog.DiscardHandler),
@@ -82,7 +98,7 @@ func newHouse(t testing.TB, changes ...func(*Config, *limits)) *house {
 	}
 	h.book = book
 	log := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	h.hub = session.NewHub(session.Config{Book: book, Strict: true, Limits: session.Limits{MaxPerAddress: 1000, MaxPerAccount: 1000}, Log: log})
+	h.hub = session.NewHub(session.Config{Book: book, Strict: strict, Limits: session.Limits{MaxPerAddress: 1000, MaxPerAccount: 1000}, Log: log})
 	c := Config{Hub: h.hub, HostKeys: []ssh.Signer{signer(t)}, Log: log}
 	var l limits
 	for _, change := range changes {
