@@ -1,6 +1,12 @@
 package client
 
-import "time"
+import (
+	"context"
+	"io"
+	"time"
+
+	"sampan/files"
+)
 
 // Age makes the idle connections look as if they had lain idle for long.
 func Age(r Remote) int {
@@ -26,3 +32,27 @@ var (
 	ParseStand = parseStanding
 	Printable  = printable
 )
+
+// SFTPSession is a Remote that speaks SFTP over what a test makes up.
+func SFTPSession(ctx context.Context, conn io.ReadWriteCloser) (Remote, error) {
+	r := newSSHRemote(URL{Scheme: "sftp", Host: "h", User: "u"}, Options{Timeout: 10 * time.Second})
+	r.hop = &sshHop{d: &r.dialed, target: sshTarget{host: "127.0.0.1", port: 1}} // where nobody listens: a new one is not had
+	w := newWire(conn, "h", 10*time.Second, func() func(string) { return nil })
+	err := w.hello()
+	if err == nil {
+		r.wire = w
+		err = r.learn(ctx, w)
+	}
+	return r, err
+}
+
+// Stage is the name that an upload of p has on servers that stage nothing, and whether it is known for one.
+func Stage(p files.Path) (files.Path, bool) {
+	q := stage(p, "")
+	return q, isStage(q.Base())
+}
+
+// ProxyCommand fills in a ProxyCommand.
+func ProxyCommand(command, host, user string) (string, error) {
+	return proxyCommand(command, host, sshTarget{host: host, port: 22, user: user})
+}
