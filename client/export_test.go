@@ -31,6 +31,8 @@ var (
 	ParseTick  = parseTicket
 	ParseStand = parseStanding
 	Printable  = printable
+	ParseTalk  = parseDialogue
+	FirstLine  = firstLine
 )
 
 // SFTPSession is a Remote that speaks SFTP over what a test makes up.

@@ -30,6 +30,9 @@ func Register(ctx context.Context, u URL, o Options, name, email, password strin
 			return "", fault.New(fault.Syntax, "names and addresses hold no spaces or line ends")
 		}
 	}
+	if u.Scheme == "sftp" {
+		return sshRegister(ctx, u, o, name, email, password)
+	}
 	err = asking(ctx, u, o, func(c *control) error {
 		line := "SITE REGISTER " + name
 		if email != "" {
@@ -66,6 +69,9 @@ func noAccount(code int, text string) error {
 
 // Answer asks how the request of a ticket stands. NotExist if the ticket is unknown or expired.
 func Answer(ctx context.Context, u URL, o Options, ticket string) (s Standing, err error) {
+	if u.Scheme == "sftp" {
+		return sshAnswer(ctx, u, o, ticket)
+	}
 	err = asking(ctx, u, o, func(c *control) error {
 		reply, err := c.cmd(ctx, "SITE REGSTATUS "+ticket)
 		if err != nil {
@@ -85,9 +91,6 @@ func Answer(ctx context.Context, u URL, o Options, ticket string) (s Standing, e
 
 // asking opens the session in which accounts are asked for: USER register, with any password.
 func asking(ctx context.Context, u URL, o Options, f func(*control) error) error {
-	if u.Scheme == "sftp" {
-		return fault.New(fault.Unsupported, "accounts are asked for over ftp:// or ftps://")
-	}
 	u.User, u.Pass, u.Path = "register", "register", ""
 	r := newRemote(u, o)
 	defer r.Close()

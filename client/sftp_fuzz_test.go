@@ -155,3 +155,19 @@ func FuzzProxyCommand(f *testing.F) {
 		}
 	})
 }
+
+// FuzzDialogue: what a server says to who asks for an account is one line, and a note is fit to be shown.
+func FuzzDialogue(f *testing.F) {
+	f.Add("You can ask for an account here; the operator decides.\r\nThe name that you want, or the ticket that you have: A password for it: no\r\n")
+	f.Add("The operator refused, and says: \x1b[2J")
+	f.Add("The operator gave you the account x.")
+	f.Fuzz(func(t *testing.T, said string) {
+		line := client.FirstLine(said)
+		if strings.Contains(line, "\n") {
+			t.Errorf("%q: %q", said, line)
+		}
+		if st, err := client.ParseTalk(line); err == nil && (st.State == "" || strings.ContainsAny(st.Note, "\x1b\r\n")) {
+			t.Errorf("%q: %+v", line, st)
+		}
+	})
+}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 	"sampan/account"
 	"sampan/client"
+	"sampan/fault"
 	"sampan/files/filestest"
 	"sampan/sftpd"
 )
@@ -198,4 +200,61 @@ func TestSpaceIsTheSameOverSFTP(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestJoiningOverSSH goes through the dialogue that people have there.
+func TestJoiningOverSSH(t *testing.T) {
+	t.Parallel()
+	q := newQuay(t)
+	u := q.h.url("sftp", q.address, "")
+	o := client.Options{SSH: q.ssh, Pin: q.pin, Timeout: 20 * time.Second}
+	ask := func(name string) string {
+		t.Helper()
+		ticket, err := client.Register(t.Context(), u, o, name, "", "a good password here")
+		must(t, err)
+		return ticket
+	}
+	stands := func(ticket string, want client.Standing) {
+		t.Helper()
+		if got, err := client.Answer(t.Context(), u, o, ticket); err != nil || got != want {
+			t.Errorf("%+v, %v; want %+v", got, err, want)
+		}
+	}
+	given, refused, plain := ask("newcomer"), ask("other"), ask("third")
+	stands(given, client.Standing{State: client.Pending})
+	for name, d := range map[string]account.Decision{
+		"newcomer": {Approve: true, By: "operator", Note: "welcome: 欢迎 says: x"}, "other": {By: "operator", Note: "no"}, "third": {Approve: true, By: "operator"},
+	} {
+		_, err := q.h.book.Decide(t.Context(), name, d)
+		must(t, err)
+	}
+	stands(given, client.Standing{State: client.Approved, Note: "welcome: 欢迎 says: x"})
+	stands(refused, client.Standing{State: client.Refused, Note: "no"})
+	stands(plain, client.Standing{State: client.Approved})
+	u.User, u.Pass = "newcomer", "a good password here"
+	r, err := client.Dial(t.Context(), u, o)
+	must(t, err)
+	must(t, r.Close())
+	u.User, u.Pass = "", ""
+	for _, ticket := range []string{"no-such-ticket", strings.Repeat("A", 26)} {
+		_, err := client.Answer(t.Context(), u, o, ticket)
+		wantKind(t, err, fault.NotExist)
+	}
+	for name, want := range map[string]fault.Kind{"x/y": fault.BadName, "in ject": fault.Syntax} {
+		_, err := client.Register(t.Context(), u, o, name, "", "a good password here")
+		wantKind(t, err, want)
+	}
+	_, err = client.Register(t.Context(), u, o, "short", "", "x")
+	wantKind(t, err, fault.BadName)
+	_, err = client.Register(t.Context(), u, o, "addressed", "a@b", "a good password here")
+	wantKind(t, err, fault.Unsupported)
+}
+
+// TestJoiningElsewhereOverSSH: OpenSSH's server lets nobody in who asks for an account.
+func TestJoiningElsewhereOverSSH(t *testing.T) {
+	t.Parallel()
+	s := newSSHServer(t)
+	u := s.url()
+	_, err := client.Register(t.Context(), u, s.options(), "newcomer", "", "a good password here")
+	wantKind(t, err, fault.Unsupported)
 }
