@@ -99,6 +99,7 @@ type copying struct {
 
 	listed *files.Info // the source, where a listing told of it just now
 	target *sight      // the target, where a listing told of it just now
+	closed func()      // hears that the remote target has no handle any more; nil if nobody cares
 	again  bool        // not the first try
 	shown  time.Time
 }
@@ -306,7 +307,7 @@ func (c *copying) move(ctx context.Context, source files.Info, target sight, b b
 	stamped, theirs := false, []byte(nil)
 	switch u := out.(type) {
 	case *sftpUpload:
-		u.prepare(source.ModTime)
+		u.prepare(source.ModTime, c.closed)
 		err = u.publish(ctx, sure)
 		stamped, theirs = u.stamped, u.sum
 	case publisher: // without a look at the result, which is hashed next

@@ -175,6 +175,16 @@ func (r *sshRemote) learn(ctx context.Context, w *wire) error {
 	return nil
 }
 
+// handles is how many files may be open at once, beside directories that are listed.
+func (r *sshRemote) handles() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.wire == nil || r.wire.limits.Handles < fewAtOnce+dirsAtOnce {
+		return fewAtOnce
+	}
+	return int(min(r.wire.limits.Handles-dirsAtOnce, manyAtOnce))
+}
+
 // do runs f with the session.
 func (r *sshRemote) do(ctx context.Context, f func(*wire) error) error {
 	w, err := r.acquire(ctx)

@@ -52,6 +52,7 @@ type sftpUpload struct {
 
 	time    time.Time // to be the file's; zero if it is not told
 	stamped bool      // it is
+	closed  func()    // hears when CLOSE was sent; may be nil
 	prove   bool      // the server is asked for the hash of what it published, if it is Sampan
 	sum     []byte    // what it said; nil if nothing
 }
@@ -282,8 +283,8 @@ func (u *sftpUpload) Commit(ctx context.Context, sure func() error) (files.Info,
 	return i, nil
 }
 
-// prepare has the file get a time when it is published, and its hash told.
-func (u *sftpUpload) prepare(t time.Time) { u.time, u.prove = t, true }
+// prepare has the file get a time when it is published, and its hash told. closed, which may be nil, hears when CLOSE was sent.
+func (u *sftpUpload) prepare(t time.Time, closed func()) { u.time, u.prove, u.closed = t, true, closed }
 
 // publish waits until the server has all, and gives the stage its name. sure is asked before.
 func (u *sftpUpload) publish(ctx context.Context, sure func() error) error {
@@ -400,7 +401,11 @@ func (u *sftpUpload) settleAttrs(ctx context.Context, attrs *rpc) {
 func (u *sftpUpload) startClose() *rpc {
 	handle := u.handle
 	u.handle = nil
-	return u.w.start(sftp.Request{Type: sftp.TypeClose, Handle: handle})
+	end := u.w.start(sftp.Request{Type: sftp.TypeClose, Handle: handle})
+	if u.closed != nil {
+		u.closed()
+	}
+	return end
 }
 
 // rename gives the stage its name.

@@ -15,7 +15,7 @@ type swarm struct {
 	t       *tree
 	ctx     context.Context
 	stop    context.CancelCauseFunc
-	slots   chan struct{} // full while so many files are on their way
+	slots   chan struct{} // full while so many files are open
 	space   chan struct{} // full while their bytes are so many
 	filling sync.Mutex    // held by who takes more than one place there
 	walkers chan struct{} // full while so many directories are walked
@@ -28,16 +28,16 @@ type swarm struct {
 	opened int   // further sessions that were asked for by then
 }
 
-// Files that may be on their way: most servers take as many handles as few, others say how many. Half of those are left to others.
+// Files that may be open at a server: most take as many handles as few, others say how many.
 const (
 	fewAtOnce  = 64
-	manyAtOnce = 512
+	manyAtOnce = 1024
 )
 
 // What a file takes of the space: a place for each grain of its bytes, half of them at most.
 const (
-	grain  = 32 << 10
-	places = 512
+	grain  = 4 << 10
+	places = 4096
 )
 
 // dirsAtOnce is how many directories are listed and made at a time.
@@ -45,16 +45,11 @@ const dirsAtOnce = 32
 
 // canSwarm reports how many files may be on their way, 0 if one after another has to do.
 func (t *tree) canSwarm() int {
-	n := 0
+	n := manyAtOnce
 	for _, s := range []files.Store{t.src, t.dst} {
 		switch s := s.(type) {
 		case *sshRemote:
-			n = fewAtOnce
-			s.mu.Lock()
-			if s.wire != nil {
-				n = int(min(max(fewAtOnce, s.wire.limits.Handles/2), manyAtOnce))
-			}
-			s.mu.Unlock()
+			n = min(n, s.handles())
 		case *disk:
 		default: // an FTP server would take a connection for each
 			return 0
@@ -109,38 +104,55 @@ func (s *swarm) dir(from, to files.Path, depth int) error {
 	}
 }
 
-// enter waits until there is room for a file of that size; leave is called when it is copied.
-func (s *swarm) enter(size int64) (leave func(), err error) {
-	wanted := int(min(max(size/grain, 1), places/2))
-	taken, in := 0, false
-	leave = func() {
-		for range taken {
-			<-s.space
+// A berth is the room that a file takes.
+type berth struct {
+	s      *swarm
+	places int
+	handle bool
+	closed sync.Once
+}
+
+// close gives back the handle: the server hears of its end before anything that is asked from now on.
+func (b *berth) close() {
+	b.closed.Do(func() {
+		if b.handle {
+			<-b.s.slots
 		}
-		if in {
-			<-s.slots
-		}
+	})
+}
+
+// leave gives back all.
+func (b *berth) leave() {
+	b.close()
+	for range b.places {
+		<-b.s.space
 	}
+}
+
+// enter waits until there is room for a file of that size.
+func (s *swarm) enter(size int64) (*berth, error) {
+	b := &berth{s: s}
 	s.filling.Lock()
 	defer s.filling.Unlock()
-	for taken < wanted {
+	for wanted := int(min(max(size/grain, 1), places/2)); !b.handle; {
+		var space, slots chan struct{}
+		if b.places < wanted {
+			space = s.space
+		} else {
+			slots = s.slots
+		}
 		select {
-		case s.space <- struct{}{}:
-			taken++
+		case space <- struct{}{}:
+			b.places++
+		case slots <- struct{}{}:
+			b.handle = true
 		case <-s.ctx.Done():
-			leave()
+			b.leave()
 			return nil, context.Cause(s.ctx)
 		}
 	}
-	select {
-	case s.slots <- struct{}{}:
-		in = true
-		s.widen(size)
-		return leave, nil
-	case <-s.ctx.Done():
-		leave()
-		return nil, context.Cause(s.ctx)
-	}
+	s.widen(size)
+	return b, nil
 }
 
 // widen has further sessions opened when so much goes over a long link that they pay.
@@ -159,13 +171,13 @@ func (s *swarm) widen(more int64) {
 // file copies a file when there is room. target is what a listing told of the name to, nil if none did. The error is what ended
 // the whole.
 func (s *swarm) file(i files.Info, to files.Path, target *sight) error {
-	leave, err := s.enter(i.Size)
+	b, err := s.enter(i.Size)
 	if err != nil {
 		return err
 	}
 	s.running.Go(func() {
-		defer leave()
-		c := &copying{src: s.t.src, dst: s.t.dst, o: s.t.o, target: target, r: Result{From: i.Path, To: to}}
+		defer b.leave()
+		c := &copying{src: s.t.src, dst: s.t.dst, o: s.t.o, target: target, closed: b.close, r: Result{From: i.Path, To: to}}
 		if i.Mode.IsRegular() {
 			c.listed = &i
 		}
