@@ -45,7 +45,11 @@ func SFTPSession(ctx context.Context, conn io.ReadWriteCloser) (Remote, error) {
 		r.wire = w
 		err = r.learn(ctx, w)
 	}
-	return r, err
+	if err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
 }
 
 // Stage is the name that an upload of p has on servers that stage nothing, and whether it is known for one.

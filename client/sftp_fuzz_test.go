@@ -103,10 +103,10 @@ func FuzzSFTPServer(f *testing.F) {
 		conn := newBabbler(stream)
 		defer conn.Close()
 		r, err := client.SFTPSession(t.Context(), conn)
-		defer r.Close()
 		if err != nil {
 			return
 		}
+		defer r.Close()
 		for i, err := range r.List(t.Context(), files.Root) {
 			if name := i.Path.Base(); err == nil && (name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\x00") || i.Size < 0) {
 				t.Fatalf("listed %q, %d bytes", name, i.Size)

@@ -293,3 +293,32 @@ Host *
 		t.Errorf("others arrived, or not that way: %v", err)
 	}
 }
+
+// TestSFTPUploadsFromTwoSidesPublishNothingTorn: who lost his stage to another one does not give that one the name.
+func TestSFTPUploadsFromTwoSidesPublishNothingTorn(t *testing.T) {
+	t.Parallel()
+	s := newSSHServer(t)
+	far := t.TempDir()
+	p, name := path(t, far+"/f"), filepath.Join(far, "f")
+	begin := func(content []byte) files.Upload {
+		u, err := s.dial().Create(t.Context(), p, files.Want{Size: -1})
+		must(t, err)
+		_, err = u.Write(content)
+		must(t, err)
+		return u
+	}
+	first := begin([]byte("first"))
+	second := begin([]byte("the second one's beginning"))
+	_, err := first.Commit(t.Context(), nil)
+	wantKind(t, err, fault.Busy)
+	if _, err := os.Stat(name); err == nil {
+		t.Errorf("there is %q", read(t, name))
+	}
+	_, err = second.Write([]byte(" and its end"))
+	must(t, err)
+	_, err = second.Commit(t.Context(), nil)
+	must(t, err)
+	if got := string(read(t, name)); got != "the second one's beginning and its end" {
+		t.Errorf("there is %q", got)
+	}
+}

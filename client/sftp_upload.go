@@ -338,7 +338,8 @@ func (u *sftpUpload) publishOurs(ctx context.Context, sure func() error) error {
 }
 
 // publishForeign has the server sync what it got, looks whether all of it is there, and closes the stage; then the stage gets
-// its name. What the server answers in the order in which it was asked (section 3) is asked in one go.
+// its name, if it still has that of the stage: a copy from elsewhere may have taken its place. What the server answers in the order in
+// which it was asked (section 3) is asked in one go.
 func (u *sftpUpload) publishForeign(ctx context.Context, sure func() error) error {
 	attrs := u.startAttrs()
 	look := u.w.start(sftp.Request{Type: sftp.TypeFstat, Handle: u.handle})
@@ -347,11 +348,15 @@ func (u *sftpUpload) publishForeign(ctx context.Context, sure func() error) erro
 		sync = u.w.start(sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtFsync, Handle: u.handle})
 	}
 	end := u.startClose()
+	byName := u.w.start(sftp.Request{Type: sftp.TypeLstat, Path: u.stage.String()})
 	u.settleAll()
 	u.settleAttrs(ctx, attrs)
 	is, err := look.attrs(ctx)
 	if err == nil && is.Size != uint64(u.size) {
 		err = fault.New(fault.Mismatch, "%s: the server has %d bytes of %d", u.path.String(), is.Size, u.size)
+	}
+	if there, lerr := byName.attrs(ctx); lerr == nil && !sameFile(is, there) {
+		err = first(err, fault.New(fault.Busy, "%s: another copy is writing it just now", u.path.String()))
 	}
 	if sync != nil {
 		err = first(err, sync.ok(ctx))
@@ -368,6 +373,12 @@ func (u *sftpUpload) publishForeign(ctx context.Context, sure func() error) erro
 	u.staged = false
 	u.unclaim()
 	return nil
+}
+
+// sameFile compares what a handle and a name have, as far as it was told: SFTP knows no other identity.
+func sameFile(a, b sftp.Attrs) bool {
+	both := a.Has & b.Has
+	return (both&sftp.HasSize == 0 || a.Size == b.Size) && (both&sftp.HasTimes == 0 || a.ModTime().Equal(b.ModTime()))
 }
 
 // settleAll waits for every WRITE. u.err is the first refusal.
