@@ -46,6 +46,7 @@ func TestDrain(t *testing.T) {
 	other, late := s.as(t, "alice"), s.as(t, "alice")
 	conn, err = late.begin("STOR g")
 	late.check(err)
+	defer conn.Close() // what nobody refers to any more is closed by the garbage collector
 	_, err = conn.Write(content[:150_000])
 	late.check(err)
 	eventually(t, "most of it arrives", func() bool { return stageBytes(t, s.home("alice"), 150_000) })

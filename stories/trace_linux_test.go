@@ -131,7 +131,8 @@ func TestDurabilityOrder(t *testing.T) {
 	}
 }
 
-// TestSpliced: a plain upload goes from the socket to the file inside the kernel, as the number of calls shows.
+// TestSpliced: a plain upload goes from the socket to the file inside the kernel, as the number of calls shows, but for its
+// beginning, which may be all of a small one.
 func TestSpliced(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
@@ -151,7 +152,7 @@ func TestSpliced(t *testing.T) {
 		}
 	}
 	t.Logf("%d calls of splice and %d writes for %d MiB", spliced, copied, size>>20)
-	if spliced < 2 || copied > 0 {
+	if spliced < 2 || copied > 4 {
 		t.Errorf("%d calls of splice and %d writes to the stage: the bytes were copied", spliced, copied)
 	}
 }
