@@ -138,12 +138,13 @@ func (r *sshRemote) begin(conn *sshConn) (*wire, error) {
 	if err := w.hello(); err != nil {
 		return nil, w.lost(err)
 	}
+	// ProFTPD hashes without offering it.
+	w.hashes = w.has(sftp.ExtCheckName) || w.has(sftp.ExtCheckFile) || strings.HasPrefix(string(conn.ServerVersion()), "SSH-2.0-mod_sftp")
 	return w, nil
 }
 
 func (r *sshRemote) learn(ctx context.Context, w *wire) error {
 	where := w.start(sftp.Request{Type: sftp.TypeRealpath, Path: "."})
-	hash := w.start(sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtCheckName, Path: ".", Algorithms: "sha256"})
 	if w.has(sftp.ExtLimits) {
 		var l sftp.Limits
 		if err := w.extended(ctx, sftp.Request{Extension: sftp.ExtLimits}, &l); err == nil {
@@ -154,14 +155,6 @@ func (r *sshRemote) learn(ctx context.Context, w *wire) error {
 		return err
 	}
 	defer where.free()
-	// ProFTPD hashes without offering it. That a directory has no hash is another answer than that nobody knows what is asked.
-	var sums sftp.Sums
-	var no *answer
-	err := hash.parsed(ctx, &sums)
-	if err != nil && !errors.As(err, &no) {
-		return err
-	}
-	w.hashes = err == nil || no.code != sftp.OpUnsupported
 	if len(where.reply.Names) != 1 {
 		return w.senseless("%d names where one should be", len(where.reply.Names))
 	}

@@ -84,7 +84,7 @@ func (r *sshRemote) extra(ctx context.Context, n int) (*wire, error) {
 		e.refused = ctx.Err() == nil
 		return nil, err
 	}
-	w.limits, w.hashes = main.limits, main.hashes
+	w.limits = main.limits
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {

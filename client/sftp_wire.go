@@ -40,7 +40,7 @@ type wire struct {
 	// What the server said of itself, set before anybody else has the wire.
 	offers map[string]string
 	limits sftp.Limits
-	hashes bool // it knows check-file
+	hashes bool // it computes them
 }
 
 // An rpc is one request on its way. reply is good between wait and free.
