@@ -62,3 +62,6 @@ func Stage(p files.Path) (files.Path, bool) {
 func ProxyCommand(command, host, user string) (string, error) {
 	return proxyCommand(command, host, sshTarget{host: host, port: 22, user: user})
 }
+
+// RestSoon has further sessions end as soon as nothing goes over them.
+func RestSoon(r Remote) { r.(*sshRemote).extras.rest = time.Millisecond }

@@ -30,7 +30,9 @@ type sshRemote struct {
 }
 
 func newSSHRemote(u URL, o Options) *sshRemote {
-	return &sshRemote{dialed: dialed{url: u, opts: o}, dialing: make(chan struct{}, 1), stages: map[string]bool{}}
+	r := &sshRemote{dialed: dialed{url: u, opts: o}, dialing: make(chan struct{}, 1), stages: map[string]bool{}}
+	r.extras.rest = restOfExtras
+	return r
 }
 
 // start makes the first connection.

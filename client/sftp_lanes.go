@@ -39,6 +39,39 @@ type extras struct {
 	dialing  sync.Mutex // held while the second connection is made
 	second   *sshConn
 	refused  bool // it is
+
+	using sync.Mutex
+	users int           // transfers that may want them
+	rest  time.Duration // how long they outlive the last one
+	timer *time.Timer   // nil until then
+}
+
+// restOfExtras is how long further sessions stay when nothing goes over them: they are a process each at many servers.
+const restOfExtras = time.Minute
+
+// use keeps the further sessions until done is called, and some time longer.
+func (x *extras) use() (done func()) {
+	x.using.Lock()
+	defer x.using.Unlock()
+	if x.users++; x.timer != nil {
+		x.timer.Stop()
+	}
+	return sync.OnceFunc(func() {
+		x.using.Lock()
+		defer x.using.Unlock()
+		if x.users--; x.users == 0 {
+			x.timer = time.AfterFunc(x.rest, x.unused)
+		}
+	})
+}
+
+// unused ends them if nobody came meanwhile.
+func (x *extras) unused() {
+	x.using.Lock()
+	defer x.using.Unlock()
+	if x.users == 0 {
+		x.close(errNoExtra)
+	}
 }
 
 // worth is for how many bytes each of them pays. All but the first go over the second connection.
@@ -210,7 +243,17 @@ func (b *sftpBody) widen(r *sshRemote) {
 		return
 	}
 	ctx, stop := context.WithCancel(b.ctx)
-	b.joined, b.stopLanes = make(chan *lane), stop
+	done := r.extras.use()
+	b.joined = make(chan *lane)
+	b.stopLanes = func() {
+		stop()
+		go func(looks []*rpc) { // the last answers come still
+			for _, c := range looks {
+				<-c.done
+			}
+			done()
+		}(b.looks)
+	}
 	for n, least := range worth {
 		if b.left >= least {
 			go r.lane(ctx, n, b.info, b.joined)

@@ -22,7 +22,8 @@ import (
 // A longWay leads to a server as a long link does: what goes in comes out later.
 type longWay struct {
 	address string
-	came    atomic.Int32 // connections
+	came    atomic.Int32  // connections
+	ended   chan struct{} // told of the end of each
 }
 
 const (
@@ -36,7 +37,7 @@ func newLongWay(t testing.TB, to string, back ...int64) *longWay {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
-	w := &longWay{address: l.Addr().String()}
+	w := &longWay{address: l.Addr().String(), ended: make(chan struct{}, 64)}
 	var all sync.WaitGroup
 	all.Go(func() {
 		for {
@@ -58,6 +59,7 @@ func newLongWay(t testing.TB, to string, back ...int64) *longWay {
 					c.(*net.TCPConn).SetLinger(0)
 					c.Close()
 				}
+				w.ended <- struct{}{}
 			})
 			stop := context.AfterFunc(t.Context(), end)
 			ferry := func(to, from net.Conn, most int64) {
@@ -142,6 +144,31 @@ func TestSFTPBigFileGoesOverSeveralSessionsOnALongLink(t *testing.T) {
 				t.Errorf("%d connections, want %d", got, c.conns)
 			}
 		})
+	}
+}
+
+// TestSFTPFurtherSessionsEndWhenNothingGoesOverThem, and come again when something does.
+func TestSFTPFurtherSessionsEndWhenNothingGoesOverThem(t *testing.T) {
+	t.Parallel()
+	far, near := t.TempDir(), t.TempDir()
+	content := bytesOf(7, 66<<20)
+	write(t, filepath.Join(far, "f"), content)
+	s := newSSHServer(t)
+	way := newLongWay(t, s.address)
+	s.address = way.address
+	s.know(s.host)
+	r := s.dial()
+	client.RestSoon(r)
+	for n := range 2 {
+		_, err := client.Copy(t.Context(), r, path(t, far+"/f"), disk(t, near), path(t, fmt.Sprint(n)), client.CopyOptions{Tries: -1})
+		must(t, err)
+		if !bytes.Equal(read(t, filepath.Join(near, fmt.Sprint(n))), content) {
+			t.Error("others arrived")
+		}
+		<-way.ended
+	}
+	if got := way.came.Load(); got != 3 {
+		t.Errorf("%d connections, want 3", got)
 	}
 }
 

@@ -271,12 +271,12 @@ func (b *sftpBody) Close() error {
 	if len(b.lanes) == 0 {
 		return nil
 	}
-	if b.stopLanes != nil {
-		b.stopLanes()
-	}
 	b.dropAhead()
 	if b.left > 0 {
 		b.dropLooks()
+	}
+	if b.stopLanes != nil {
+		b.stopLanes()
 	}
 	for _, l := range b.lanes {
 		l.close()

@@ -24,8 +24,9 @@ type swarm struct {
 	mu    sync.Mutex // held while the caller is called back
 	shown time.Time
 
-	moved  int64 // bytes of the files that were begun, guarded by filling
-	opened int   // further sessions that were asked for by then
+	done   []func() // with the further sessions
+	moved  int64    // bytes of the files that were begun, guarded by filling
+	opened int      // further sessions that were asked for by then
 }
 
 // Files that may be open at a server: most take as many handles as few, others say how many.
@@ -62,6 +63,11 @@ func (t *tree) canSwarm() int {
 func (t *tree) swarms(ctx context.Context, n int) *swarm {
 	s := &swarm{t: t, slots: make(chan struct{}, n), space: make(chan struct{}, places), walkers: make(chan struct{}, dirsAtOnce)}
 	s.ctx, s.stop = context.WithCancelCause(ctx)
+	for _, end := range []files.Store{t.src, t.dst} {
+		if r, ok := end.(*sshRemote); ok {
+			s.done = append(s.done, r.extras.use())
+		}
+	}
 	if say := t.o.Say; say != nil {
 		t.o.Say = func(m words.Message) {
 			s.mu.Lock()
@@ -194,5 +200,8 @@ func (s *swarm) wait() error {
 	s.running.Wait()
 	err := context.Cause(s.ctx)
 	s.stop(nil)
+	for _, done := range s.done {
+		done()
+	}
 	return err
 }
