@@ -25,6 +25,9 @@ type door struct {
 	watched *os.File   // a duplicate of fd, in the poller while it is watched
 }
 
+// longestQueue bounds a look, however fast strangers come: no queue of listen(2) is longer.
+const longestQueue = 64 << 10
+
 func openDoor(ln net.Listener, s *Server, hand func(*visitor)) (*door, error) {
 	defer ln.Close()
 	d := &door{hand: hand, warn: s.street.Warn, fd: -1}
@@ -39,7 +42,7 @@ func openDoor(ln net.Listener, s *Server, hand func(*visitor)) (*door, error) {
 func (d *door) look(enough func() bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for d.fd >= 0 && (enough == nil || !enough()) {
+	for n := 0; d.fd >= 0 && n < longestQueue && (enough == nil || !enough()); n++ {
 		fd, from, err := syscall.Accept4(d.fd, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
 		switch err {
 		case nil:
