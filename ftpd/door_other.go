@@ -12,7 +12,7 @@ import (
 type door struct{ ln net.Listener }
 
 func openDoor(ln net.Listener, s *Server, hand func(*visitor)) (*door, error) {
-	go s.street.All(ln, func(nc net.Conn) { hand(&visitor{nc.(*net.TCPConn), remote(nc).Addr()}) })
+	go s.street.All(ln, func(nc net.Conn) { hand(&visitor{nc.(*net.TCPConn), remote(nc).Addr().WithZone("")}) })
 	return &door{ln}, nil
 }
 

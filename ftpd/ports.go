@@ -75,6 +75,7 @@ type lease struct {
 // lend finds a port for a session that was lent those of old, the last one behind, and returns them with the new one.
 // local is the address that the client reached: nobody is nearer than it was.
 func (ps *ports) lend(ctx context.Context, old []*lease, local, peer netip.Addr) ([]*lease, error) {
+	peer = peer.WithZone("") // a port is one of one zone already
 	if n := len(old); n > 0 && old[n-1].again(false) {
 		return old, nil
 	}

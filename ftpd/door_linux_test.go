@@ -2,6 +2,8 @@ package ftpd
 
 import (
 	"io"
+	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -29,5 +31,28 @@ func TestSmallFileIsAnsweredAtOnce(t *testing.T) {
 	}
 	if lines := strings.Split(string(b[:n]), "\r\n"); len(lines) != 3 || lines[0][:4] != "150 " || lines[1][:4] != "226 " {
 		t.Errorf("%q", b[:n])
+	}
+}
+
+// TestPeerWithZone: a peer whose address has a zone, as link-local ones of IPv6 do, is known by its address when it comes.
+func TestPeerWithZone(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	leases, err := h.srv.ports.lend(t.Context(), nil, netip.MustParseAddr("127.0.0.70"), netip.MustParseAddr("fe80::1%lo"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := leases[0]
+	defer l.close()
+	nc, err := net.Dial("tcp", l.port.at.String()) // for the socket; it comes from elsewhere
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	l.port.door.look(nil)
+	nothing(t, nc)
+	l.port.hand(&visitor{from: netip.MustParseAddr("fe80::1"), fd: -1})
+	if l.take() == nil {
+		t.Error("the peer was taken for a stranger")
 	}
 }
