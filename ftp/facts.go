@@ -2,6 +2,7 @@ package ftp
 
 import (
 	"io/fs"
+	"math/bits"
 	"strconv"
 	"strings"
 	"time"
@@ -69,11 +70,7 @@ func AppendFacts(dst []byte, s FactSet, e Entry) []byte {
 		if s&bit == 0 || len(value) == 0 {
 			return
 		}
-		for i, n := range factNames {
-			if bit == 1<<i {
-				dst = append(dst, n...)
-			}
-		}
+		dst = append(dst, factNames[bits.TrailingZeros(uint(bit))]...)
 		dst = append(append(append(dst, '='), value...), ';')
 	}
 	var num [32]byte

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 func TestAppendFacts(t *testing.T) {
@@ -98,5 +100,18 @@ func FuzzListings(f *testing.F) {
 			t.Fatalf("%q\nread as %v", line, got.ModTime)
 		}
 		_ = ParseFactSet(name).Feature()
+	})
+}
+
+// TestDates: they are written as package time writes them.
+func TestDates(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		when := time.Unix(rapid.Int64Range(-62135596800, 400000000000).Draw(t, "s"), 0).UTC()
+		for old, layout := range map[bool]string{false: "Jan _2 15:04", true: "Jan _2  2006"} {
+			if got, want := string(appendDate(nil, when, old)), when.Format(layout); got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+		}
 	})
 }

@@ -23,10 +23,34 @@ func AppendList(dst []byte, e Entry, now time.Time) []byte {
 		dst = append(dst, ' ')
 	}
 	dst = append(append(dst, size...), ' ')
-	layout := "Jan _2 15:04"
-	if t := e.ModTime; now.Sub(t) > 182*24*time.Hour || t.Sub(now) > time.Hour {
-		layout = "Jan _2  2006"
-	}
-	dst = append(e.ModTime.UTC().AppendFormat(dst, layout), ' ')
+	old := now.Sub(e.ModTime) > 182*24*time.Hour || e.ModTime.Sub(now) > time.Hour
+	dst = append(appendDate(dst, e.ModTime.UTC(), old), ' ')
 	return AppendName(dst, e.Name)
+}
+
+// appendDate writes "Jan _2 15:04", or "Jan _2  2006" for what is old. A layout of package time costs several times as much,
+// and large directories have many dates.
+func appendDate(dst []byte, t time.Time, old bool) []byte {
+	const months = "JanFebMarAprMayJunJulAugSepOctNovDec"
+	year, month, day := t.Date()
+	dst = append(dst, months[3*(month-1):3*month]...)
+	dst = append(dst, ' ', ' ')
+	if day >= 10 {
+		dst[len(dst)-1] = byte('0' + day/10)
+	}
+	dst = append(dst, byte('0'+day%10), ' ')
+	if old {
+		return appendPadded(append(dst, ' '), year)
+	}
+	hour, minute, _ := t.Clock()
+	dst = append(dst, byte('0'+hour/10), byte('0'+hour%10), ':')
+	return append(dst, byte('0'+minute/10), byte('0'+minute%10))
+}
+
+// appendPadded writes n, a year, with four digits at least.
+func appendPadded(dst []byte, n int) []byte {
+	for limit := 1000; limit > max(n, 1); limit /= 10 {
+		dst = append(dst, '0')
+	}
+	return strconv.AppendInt(dst, int64(n), 10)
 }

@@ -46,8 +46,13 @@ func (c *conn) mlsd(arg string) error {
 	if err != nil {
 		return c.noTransfer(err)
 	}
+	a, err := c.sess.Account()
+	if err != nil {
+		return c.noTransfer(err)
+	}
 	facts := c.facts
-	return c.sendEntries(c.sess.List(p), func(dst []byte, _ files.Path, e ftp.Entry, _ time.Time) []byte {
+	return c.sendEntries(c.sess.List(p), func(dst []byte, i files.Info, e ftp.Entry, _ time.Time) []byte {
+		e.Perm = permFact(i, a.May(i.Path))
 		return ftp.AppendFacts(dst, facts, e)
 	})
 }
@@ -66,8 +71,8 @@ func (c *conn) mlst(arg string) error {
 	if err != nil {
 		return err
 	}
-	e := entry(i, a)
-	e.Name = p.String()
+	e := entry(i)
+	e.Name, e.Perm = p.String(), permFact(i, a.May(i.Path))
 	return c.lines(250, c.say("Facts:"), string(ftp.AppendFacts(nil, c.facts, e)), c.say("End"))
 }
 
@@ -82,9 +87,9 @@ func (c *conn) sendListing(arg string, line func(dst []byte, e ftp.Entry, prefix
 	}
 	var start, dir files.Path
 	prefix, first := top, true
-	return c.sendEntries(entries, func(dst []byte, p files.Path, e ftp.Entry, now time.Time) []byte {
+	return c.sendEntries(entries, func(dst []byte, i files.Info, e ftp.Entry, now time.Time) []byte {
 		if below {
-			switch in := p.Dir(); {
+			switch in := i.Path.Dir(); {
 			case first:
 				start, dir = in, in
 			case in != dir:
@@ -141,15 +146,11 @@ func (c *conn) entries(arg string, below bool) (list iter.Seq2[files.Info, error
 
 // sendEntries sends one line for each entry, as they come from the disk. A listing is always of TYPE A, and leaves TYPE
 // as it is.
-func (c *conn) sendEntries(list iter.Seq2[files.Info, error], line func(dst []byte, p files.Path, e ftp.Entry, now time.Time) []byte) error {
+func (c *conn) sendEntries(list iter.Seq2[files.Info, error], line func(dst []byte, i files.Info, e ftp.Entry, now time.Time) []byte) error {
 	defer c.spent()
 	c.takeOffset()
 	c.takeRange()
 	if err := c.mayMove(); err != nil {
-		return err
-	}
-	a, err := c.sess.Account()
-	if err != nil {
 		return err
 	}
 	l := &listing{c: c}
@@ -163,7 +164,7 @@ func (c *conn) sendEntries(list iter.Seq2[files.Info, error], line func(dst []by
 		if err := l.begin(); err != nil { // what cannot be listed at all was told before that
 			return err
 		}
-		b = append(line(b[:0], i.Path, entry(i, a), now), '\r', '\n')
+		b = append(line(b[:0], i, entry(i), now), '\r', '\n')
 		if _, err := l.w.Write(c.charset.show(b)); err != nil {
 			return c.brokeOff()
 		}
@@ -263,10 +264,6 @@ func (c *conn) statPath(arg string) error {
 	if err != nil {
 		return err
 	}
-	a, err := c.sess.Account()
-	if err != nil {
-		return err
-	}
 	lines := []string{c.say("Listing:")}
 	now := time.Now()
 	for i, err := range entries {
@@ -277,13 +274,13 @@ func (c *conn) statPath(arg string) error {
 			lines = append(lines, c.say("There are more; LIST shows all"))
 			break
 		}
-		lines = append(lines, string(ftp.AppendList(nil, entry(i, a), now)))
+		lines = append(lines, string(ftp.AppendList(nil, entry(i), now)))
 	}
 	return c.lines(213, append(lines, c.say("End"))...)
 }
 
-// entry describes i as a listing does.
-func entry(i files.Info, a account.Account) ftp.Entry {
+// entry describes i as a listing does, but for what may be done with it.
+func entry(i files.Info) ftp.Entry {
 	e := ftp.Entry{
 		Name: i.Path.Base(), Type: ftp.FileEntry, Size: i.Size, Part: i.Part, ModTime: i.ModTime,
 		Mode: i.Mode.Perm(), HasMode: true, Unique: i.Tag,
@@ -294,7 +291,6 @@ func entry(i files.Info, a account.Account) ftp.Entry {
 	if i.PartOnly() {
 		e.HasMode = false
 	}
-	e.Perm = permFact(i, a.May(i.Path))
 	return e
 }
 

@@ -86,7 +86,7 @@ func TestFiveThousandSessions(t *testing.T) {
 	for security, most := range map[string]int64{"plain": 64 << 10, "TLS": 128 << 10} {
 		t.Run(security, func(t *testing.T) {
 			const sessions, dialers = 5000, 8
-			s := startServer(t, "--max-sessions", "6000", "--max-sessions-per-address", "6000")
+			s := startServer(t, "--max-sessions", "6000", "--max-sessions-per-address", "6000", "--max-sessions-per-account", "6000")
 			s.addUser("alice")
 			s.as(t, "alice").want(221, "QUIT") // a first log-in needs memory of its own
 			before := s.memory("smaps_rollup", "Pss")
