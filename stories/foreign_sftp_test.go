@@ -68,6 +68,7 @@ var sftpForeigners = []foreign{
 			"abort, go on": "each of its commands is a session of its own, but see below",
 			"resume up":    "it begins anew", "resume down": "it begins anew", "resume over 4 GiB": "it begins anew",
 		},
+		met: []string{`runs md5sum or sha1sum on a server to have its hashes. Ours runs no commands, so check compares sizes, and with --download the bytes.`},
 	},
 	{
 		name: "sshfs", account: "sshfs", version: "3.7.3", needs: []string{"sshfs", "fusermount3", "ssh"}, absent: noFUSE,
