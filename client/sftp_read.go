@@ -60,7 +60,7 @@ type sftpBody struct {
 
 	prove bool   // the server is asked for the hash of what was read, where it has one
 	looks []*rpc // FSTAT behind the last READ, on each lane; none until that was sent
-	sums  *rpc   // check-file-handle behind it; nil if it is not asked for
+	sums  *rpc   // check-file-handle; nil until it was sent
 
 	joined    chan *lane // hands over further lanes; nil if none are wanted
 	stopLanes context.CancelFunc
@@ -100,7 +100,9 @@ func (r *sshRemote) openKnown(ctx context.Context, i files.Info, off int64) (io.
 	if err != nil {
 		return nil, i, err
 	}
-	b.prove = w.hashes
+	if b.prove = w.hashes; w.ours() { // others do one thing after another
+		b.askHash()
+	}
 	b.widen(r)
 	b.ask()
 	return b, i, nil
@@ -163,10 +165,15 @@ func (b *sftpBody) ask() {
 	for _, l := range b.lanes {
 		b.looks = append(b.looks, l.w.start(sftp.Request{Type: sftp.TypeFstat, Handle: l.handle}))
 	}
-	if b.prove {
-		first := b.lanes[0]
-		b.sums = first.w.start(sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtCheckHandle, Handle: first.handle, Algorithms: "sha256"})
+	if b.prove && b.sums == nil {
+		b.askHash()
 	}
+}
+
+// askHash asks for the hash of the file. When that is does not matter: it must be that of what comes.
+func (b *sftpBody) askHash() {
+	l := b.lanes[0]
+	b.sums = l.w.start(sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtCheckHandle, Handle: l.handle, Algorithms: "sha256"})
 }
 
 // again describes the file as it was when all of it had been read, with its SHA-256, nil where the server tells none.
@@ -186,10 +193,10 @@ func (b *sftpBody) again(ctx context.Context) (now files.Info, sum []byte, err e
 
 // dropLooks gives up the looks behind the last READ.
 func (b *sftpBody) dropLooks() {
-	for _, c := range append(b.looks, b.sums) {
+	for _, c := range b.looks {
 		c.drop()
 	}
-	b.looks, b.sums = nil, nil
+	b.looks = nil
 }
 
 // sha256 waits for the reply to a check-file, nil if there is none.
@@ -274,6 +281,7 @@ func (b *sftpBody) Close() error {
 	b.dropAhead()
 	if b.left > 0 {
 		b.dropLooks()
+		b.sums.drop()
 	}
 	if b.stopLanes != nil {
 		b.stopLanes()
