@@ -99,7 +99,7 @@ type copying struct {
 
 	listed *files.Info // the source, where a listing told of it just now
 	target *sight      // the target, where a listing told of it just now
-	closed func()      // hears that the remote target has no handle any more; nil if nobody cares
+	closed func()      // of a swarm: hears that the remote target has no handle any more
 	again  bool        // not the first try
 	shown  time.Time
 }
@@ -186,7 +186,11 @@ func (c *copying) lookThere(ctx context.Context) (sight, error) {
 // open opens the source, which was looked at.
 func (c *copying) open(ctx context.Context, source files.Info, off int64) (io.ReadCloser, files.Info, error) {
 	if r, ok := c.src.(*sshRemote); ok && source.Mode.IsRegular() {
-		return r.openKnown(ctx, source, off)
+		w, err := c.session(ctx, r)
+		if err != nil {
+			return nil, source, err
+		}
+		return r.openKnown(ctx, w, source, off)
 	}
 	return c.src.Open(ctx, c.r.From, off)
 }
@@ -194,9 +198,21 @@ func (c *copying) open(ctx context.Context, source files.Info, off int64) (io.Re
 // create opens the target, which was looked at.
 func (c *copying) create(ctx context.Context, target sight, w files.Want) (files.Upload, error) {
 	if r, ok := c.dst.(*sshRemote); ok && target.sure {
-		return r.create(ctx, c.r.To, w, &target)
+		session, err := c.session(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		return r.create(ctx, session, c.r.To, w, &target)
 	}
 	return c.dst.Create(ctx, c.r.To, w)
+}
+
+// session is what a file goes over: that of the remote, or, of a tree, one of several.
+func (c *copying) session(ctx context.Context, r *sshRemote) (*wire, error) {
+	if c.closed != nil {
+		return r.share(ctx)
+	}
+	return r.acquire(ctx)
 }
 
 // have reports whether what is there already is enough: kept on request, or equal.

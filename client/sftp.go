@@ -31,7 +31,7 @@ type sshRemote struct {
 
 func newSSHRemote(u URL, o Options) *sshRemote {
 	r := &sshRemote{dialed: dialed{url: u, opts: o}, dialing: make(chan struct{}, 1), stages: map[string]bool{}}
-	r.extras.rest = restOfExtras
+	r.extras.rest, r.extras.over = restOfExtras, r.wasClosed()
 	return r
 }
 

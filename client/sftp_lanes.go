@@ -44,6 +44,7 @@ type extras struct {
 	users int           // transfers that may want them
 	rest  time.Duration // how long they outlive the last one
 	timer *time.Timer   // nil until then
+	over  error         // what who still goes over them hears then
 }
 
 // restOfExtras is how long further sessions stay when nothing goes over them: they are a process each at many servers.
@@ -70,7 +71,7 @@ func (x *extras) unused() {
 	x.using.Lock()
 	defer x.using.Unlock()
 	if x.users == 0 {
-		x.close(errNoExtra)
+		x.close(x.over)
 	}
 }
 
@@ -128,7 +129,7 @@ func (r *sshRemote) extra(ctx context.Context, n int) (*wire, error) {
 	return w, nil
 }
 
-// share returns a session for one more file: in turn the first one and those further ones that are there.
+// share returns a session for one more file of a tree: in turn the first one and those further ones that are there.
 func (r *sshRemote) share(ctx context.Context) (*wire, error) {
 	main, err := r.acquire(ctx)
 	if err != nil {

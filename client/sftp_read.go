@@ -91,11 +91,7 @@ func (r *sshRemote) Open(ctx context.Context, p files.Path, off int64) (io.ReadC
 
 // openKnown opens what a look at it or a listing told to be a file a moment ago. Nobody waits for another look: what it is
 // behind the last READ is told by again.
-func (r *sshRemote) openKnown(ctx context.Context, i files.Info, off int64) (io.ReadCloser, files.Info, error) {
-	w, err := r.share(ctx)
-	if err != nil {
-		return nil, i, err
-	}
+func (r *sshRemote) openKnown(ctx context.Context, w *wire, i files.Info, off int64) (io.ReadCloser, files.Info, error) {
 	b, err := w.openBody(ctx, i, off)
 	if err != nil {
 		return nil, i, err

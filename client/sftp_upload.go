@@ -59,25 +59,26 @@ type sftpUpload struct {
 
 // Create opens a stage: the server's own where it is Sampan, else a file beside the name.
 func (r *sshRemote) Create(ctx context.Context, p files.Path, w files.Want) (files.Upload, error) {
-	return r.create(ctx, p, w, nil)
-}
-
-// create is Create; who has just looked at the name says what he saw.
-func (r *sshRemote) create(ctx context.Context, p files.Path, w files.Want, seen *sight) (files.Upload, error) {
-	if err := p.CheckNew(); err != nil {
+	wire, err := r.acquire(ctx)
+	if err != nil {
 		return nil, err
 	}
-	wire, err := r.share(ctx)
-	if err != nil {
+	return r.create(ctx, wire, p, w, nil)
+}
+
+// create is Create on one session; who has just looked at the name says what he saw.
+func (r *sshRemote) create(ctx context.Context, wire *wire, p files.Path, w files.Want, seen *sight) (files.Upload, error) {
+	if err := p.CheckNew(); err != nil {
 		return nil, err
 	}
 	u := &sftpUpload{r: r, w: wire, ctx: ctx, path: p, stage: p, size: w.From, flow: newFlow(), isNew: w.New}
 	if wire.ours() {
-		err = u.openOurs(w)
-	} else {
-		err = u.openForeign(w, seen)
+		if err := u.openOurs(w); err != nil {
+			return nil, err
+		}
+		return u, nil
 	}
-	if err != nil {
+	if err := u.openForeign(w, seen); err != nil {
 		return nil, err
 	}
 	return u, nil
