@@ -74,7 +74,10 @@ var sftpForeigners = []foreign{
 		name: "sshfs", account: "sshfs", version: "3.7.3", needs: []string{"sshfs", "fusermount3", "ssh"}, absent: noFUSE,
 		security: anyLogin, v6: true, run: sshfs,
 		own: []job{{name: "mv, truncate, dd conv=notrunc", run: sshfsInPlace}, {name: "git clone", run: sshfsGit}},
-		met: []string{`is tried where the system lets a program mount FUSE; elsewhere the log of the test tells why not.`},
+		met: []string{
+			`hears of a close behind the back of whoever closes, and of none any more once it is unmounted: what was written just before is then kept as a part, for nobody said that it is whole.`,
+			`is tried where the system lets a program mount FUSE; elsewhere the log of the test tells why not.`,
+		},
 	},
 	{
 		name: "Python paramiko", account: "paramiko", version: "2.12.0", needs: []string{"/usr/bin/python3", "/usr/lib/python3/dist-packages/paramiko/__init__.py"},
@@ -412,7 +415,8 @@ func sshfs(r route, do []step) []command {
 	return []command{sshfsSays(r, lines...)}
 }
 
-// sshfsSays is a mount with a script in it, which knows it as $there.
+// sshfsSays is a mount with a script in it, which knows it as $there. The kernel tells sshfs of a close without waiting, and
+// forgets to at an unmount, so that comes when all is published.
 func sshfsSays(r route, lines ...string) command {
 	how := "ssh " + strings.Join(sshOptions(r), " ")
 	script := append([]string{
@@ -420,6 +424,7 @@ func sshfsSays(r route, lines ...string) command {
 		`trap 'fusermount3 -u "$there" || fusermount3 -uz "$there"; rmdir "$there"' EXIT`,
 		"sshfs -o idmap=user -o ssh_command=" + shellWord(how) + " " + shellWord(r.bracketed()+":/") + ` "$there"`,
 	}, lines...)
+	script = append(script, "cd /", `until [ -z "$(ls `+shellWord(r.stages)+`)" ]; do sleep 0.02; done`)
 	return command{argv: []string{"sh", "-euc", strings.Join(script, "\n")}, env: append(askpass(r), "GIT_CONFIG_NOSYSTEM=1")}
 }
 

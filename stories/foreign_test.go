@@ -108,6 +108,7 @@ type route struct {
 	user, password string
 	ca             string // the certificate that is trusted; over SFTP the file of known hosts
 	key            string // the file of the private key, for who comes by key
+	stages         string // where on the server's disk lies what is not published yet
 }
 
 // bracketed is the host as it stands in a URL.
@@ -131,7 +132,7 @@ func (s *server) route(w way, user string) route {
 	if err != nil {
 		s.t.Fatalf("the address for %v: %v", w, err)
 	}
-	r := route{w, host, port, user, "pw-of-" + user, filepath.Join(s.data, "tls", "cert.pem"), ""}
+	r := route{w, host, port, user, "pw-of-" + user, filepath.Join(s.data, "tls", "cert.pem"), "", filepath.Join(s.home(user), ".sampan", "stage")}
 	if w.ssh() {
 		r.ca = filepath.Join(s.data, "known_hosts")
 	}
