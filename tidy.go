@@ -7,10 +7,12 @@ import (
 	"time"
 )
 
-// When memory is given back: much was allocated since the last time, and next to nothing in the last second.
+// When memory is given back: much was allocated since the last time, or many goroutines ended, whose stacks only a
+// collection gives back; and next to nothing was allocated in the last second.
 const (
 	tidyEvery = time.Second
 	much      = 8 << 20
+	many      = 100
 	nothing   = 1 << 20
 )
 
@@ -29,17 +31,18 @@ func tidy() (stop func()) {
 		defer runtime.KeepAlive(ballast())
 		tick := time.NewTicker(tidyEvery)
 		defer tick.Stop()
-		last, tidied := allocated(), uint64(0)
+		last, tidied, most := allocated(), uint64(0), 0
 		for {
 			select {
 			case <-quit:
 				return
 			case <-tick.C:
 			}
-			now := allocated()
-			if now-last < nothing && now-tidied >= much {
+			now, running := allocated(), runtime.NumGoroutine()
+			most = max(most, running)
+			if now-last < nothing && (now-tidied >= much || most-running >= many) {
 				debug.FreeOSMemory()
-				tidied = now
+				tidied, most = now, running
 			}
 			last = now
 		}
