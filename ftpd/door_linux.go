@@ -28,6 +28,7 @@ type door struct {
 // longestQueue bounds a look, however fast strangers come: no queue of listen(2) is longer.
 const longestQueue = 64 << 10
 
+// openDoor takes a listener over, and gives those who come to hand.
 func openDoor(ln net.Listener, s *Server, hand func(*visitor)) (*door, error) {
 	defer ln.Close()
 	d := &door{hand: hand, warn: s.street.Warn, fd: -1}

@@ -11,6 +11,7 @@ import (
 // A door is the listening socket of a passive port. It hands on by itself whoever comes.
 type door struct{ ln net.Listener }
 
+// openDoor takes a listener over, and gives those who come to hand.
 func openDoor(ln net.Listener, s *Server, hand func(*visitor)) (*door, error) {
 	go s.street.All(ln, func(nc net.Conn) { hand(&visitor{nc.(*net.TCPConn), remote(nc).Addr().WithZone("")}) })
 	return &door{ln}, nil
