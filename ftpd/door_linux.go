@@ -105,15 +105,12 @@ func (d *door) handOn(f *os.File) {
 		return
 	}
 	for wait := time.Duration(0); ; time.Sleep(wait) {
-		err := raw.Read(func(uintptr) bool {
-			err = d.look(nil)
-			return err != nil
-		})
-		if err != nil { // unwatch
+		var failed error
+		if err := raw.Read(func(uintptr) bool { failed = d.look(nil); return failed != nil }); err != nil { // unwatch
 			return
 		}
 		wait = min(max(2*wait, 5*time.Millisecond), time.Second)
-		d.warn(err)
+		d.warn(failed)
 	}
 }
 

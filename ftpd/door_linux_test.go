@@ -1,12 +1,15 @@
 package ftpd
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestSmallFileIsAnsweredAtOnce: what the kernel takes without waiting is sent before it is told, and told with one write.
@@ -55,4 +58,39 @@ func TestPeerWithZone(t *testing.T) {
 	if l.take() == nil {
 		t.Error("the peer was taken for a stranger")
 	}
+}
+
+// TestDoorWithoutDescriptors: who watches a port tells why nobody can be let in, and lets them in when that is over.
+func TestDoorWithoutDescriptors(t *testing.T) {
+	t.Parallel()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0) // nobody listens yet
+	if err != nil {
+		t.Fatal(err)
+	}
+	warned := make(chan error, 100)
+	came := make(chan *visitor, 1)
+	d := &door{fd: fd, warn: func(err error) { warned <- err }, hand: func(v *visitor) { came <- v }}
+	defer d.close()
+	defer d.watch()()
+	for range 2 {
+		if err := <-warned; err == nil {
+			t.Fatal("nobody knows why")
+		}
+	}
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(fd, 1); err != nil {
+		t.Fatal(err)
+	}
+	at, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nc, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", at.(*unix.SockaddrInet4).Port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	(<-came).Close()
 }
