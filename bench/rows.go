@@ -99,11 +99,11 @@ func rows(z *sizes) []row {
 		},
 		row{
 			name: "idle", title: fmt.Sprintf("%d idle sessions, plain", z.sessions), unit: "KiB each", less: true,
-			most: 8, fresh: true, run: (*trial).idle,
+			most: 8, fresh: true, run: (*trial).idleFTP,
 		},
 		row{
 			name: "idle-tls", title: fmt.Sprintf("%d idle sessions, TLS", z.sessions), unit: "KiB each", less: true,
-			most: 40, secure: true, fresh: true, run: (*trial).idle,
+			most: 40, secure: true, fresh: true, run: (*trial).idleFTP,
 		},
 		row{
 			name: "login", title: "connect, log in, quit, 8 at a time, plain", unit: "/s", goal: 1.5, per: "1000 log-ins",
@@ -306,33 +306,26 @@ func (t *trial) count(c *client, command string) error {
 	return err
 }
 
-// idle measures what a session that does nothing costs: what the server grew by since nobody had logged in.
-func (t *trial) idle() (measure, error) {
+// idle measures what a session that does nothing costs: what the server grew by since nobody had logged in. enter makes one.
+func (t *trial) idle(enter func() (end func(), err error)) (measure, error) {
 	n := t.sizes.sessions
 	before, err := t.proc.memory()
 	if err != nil {
 		return measure{}, err
 	}
-	clients := make([]*client, n)
+	ends := make([]func(), n)
 	defer func() {
-		for _, c := range clients {
-			if c != nil {
-				c.close()
+		for _, end := range ends {
+			if end != nil {
+				end()
 			}
 		}
 	}()
-	err = together(workers, func(w int) error {
-		for i := w; i < n; i += workers {
-			c, err := t.dial()
-			if err != nil {
-				return err
-			}
-			clients[i] = c
-			if err := c.enter(t.user, password); err != nil {
-				return err
-			}
+	err = together(workers, func(w int) (err error) {
+		for i := w; i < n && err == nil; i += workers {
+			ends[i], err = enter()
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return measure{}, err
@@ -340,6 +333,17 @@ func (t *trial) idle() (measure, error) {
 	time.Sleep(t.sizes.settle)
 	after, err := t.proc.memory()
 	return measure{Value: float64(after-before) / 1024 / float64(n)}, err
+}
+
+// idleFTP is idle with control connections of FTP.
+func (t *trial) idleFTP() (measure, error) {
+	return t.idle(func() (func(), error) {
+		c, err := t.dial()
+		if err != nil {
+			return nil, err
+		}
+		return c.close, c.enter(t.user, password)
+	})
 }
 
 // workers is how many log in at a time.

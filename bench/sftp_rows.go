@@ -180,35 +180,13 @@ func (l *lab) verifySFTP(s *site) error {
 	}))
 }
 
-// idleSFTP measures what a session that does nothing costs.
+// idleSFTP is idle with connections of SFTP.
 func (t *trial) idleSFTP() (measure, error) {
-	n := t.sizes.sessions
-	before, err := t.proc.memory()
-	if err != nil {
-		return measure{}, err
-	}
-	clients := make([]*sftpClient, n)
-	defer func() {
-		for _, c := range clients {
-			if c != nil {
-				c.conn.Close()
-			}
+	return t.idle(func() (func(), error) {
+		c, err := t.dialSSH()
+		if err != nil {
+			return nil, err
 		}
-	}()
-	err = together(workers, func(w int) error {
-		for i := w; i < n; i += workers {
-			c, err := t.dialSSH()
-			if err != nil {
-				return err
-			}
-			clients[i] = c
-		}
-		return nil
+		return func() { c.conn.Close() }, nil
 	})
-	if err != nil {
-		return measure{}, err
-	}
-	time.Sleep(t.sizes.settle)
-	after, err := t.proc.memory()
-	return measure{Value: float64(after-before) / 1024 / float64(n)}, err
 }
