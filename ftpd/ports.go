@@ -265,7 +265,7 @@ func (ps *ports) goRound() {
 		p.door.look(nil)
 	}
 	ps.sweep(time.Now())
-	if len(ps.open) > 0 && !ps.closed {
+	if len(ps.open) > 0 {
 		ps.round.Reset(roundEvery)
 	}
 }
@@ -295,11 +295,12 @@ func (ps *ports) sweep(now time.Time) {
 // close closes all ports. No session may be left.
 func (ps *ports) close() {
 	ps.mu.Lock()
+	defer ps.mu.Unlock()
 	ps.closed = true
-	for _, p := range ps.open {
+	for at, p := range ps.open {
 		p.door.close()
+		delete(ps.open, at)
 	}
-	ps.mu.Unlock()
 }
 
 // say names the ports for people who look at firewalls.

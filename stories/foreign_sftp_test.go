@@ -115,13 +115,7 @@ func sftpJobs() (list []job) {
 // TestForeignSFTPClients is TestForeignClients over SFTP.
 func TestForeignSFTPClients(t *testing.T) {
 	t.Parallel()
-	servers := map[string]*server{"IPv4": startServer(t, "--sftp", "127.0.0.1:0", "--max-sessions-per-address", "1000")}
-	if l, err := net.Listen("tcp", "[::1]:0"); err == nil {
-		l.Close()
-		servers["IPv6"] = startServer(t, "--ftp", "[::1]:0", "--sftp", "[::1]:0", "--max-sessions-per-address", "1000")
-	} else {
-		t.Logf("this machine has no IPv6: %v", err)
-	}
+	servers := startFamilies(t, "--sftp")
 	for _, s := range servers {
 		s.knownHosts()
 	}

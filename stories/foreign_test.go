@@ -177,13 +177,7 @@ func (f foreign) ready() error {
 // TestForeignClients: other people's clients do the jobs of the table, and reach the server by every way that they know.
 func TestForeignClients(t *testing.T) {
 	t.Parallel()
-	servers := map[string]*server{"IPv4": startServer(t, "--ftps", "127.0.0.1:0", "--max-sessions-per-address", "1000")}
-	if l, err := net.Listen("tcp", "[::1]:0"); err == nil {
-		l.Close()
-		servers["IPv6"] = startServer(t, "--ftp", "[::1]:0", "--ftps", "[::1]:0", "--max-sessions-per-address", "1000")
-	} else {
-		t.Logf("this machine has no IPv6: %v", err)
-	}
+	servers := startFamilies(t, "--ftps")
 	x := &fixtures{dir: t.TempDir(), sums: map[string]string{}}
 	x.other = filepath.Join(startServer(t).data, "tls", "cert.pem")
 	x.visits(t, foreigners, jobs, servers, func(s *server, f foreign) {
@@ -193,6 +187,19 @@ func TestForeignClients(t *testing.T) {
 			}
 		}
 	})
+}
+
+// startFamilies starts a server for each family of addresses that this machine has; it listens at listener, too.
+func startFamilies(t *testing.T, listener string) map[string]*server {
+	t.Helper()
+	servers := map[string]*server{"IPv4": startServer(t, listener, "127.0.0.1:0", "--max-sessions-per-address", "1000")}
+	if l, err := net.Listen("tcp", "[::1]:0"); err == nil {
+		l.Close()
+		servers["IPv6"] = startServer(t, "--ftp", "[::1]:0", listener, "[::1]:0", "--max-sessions-per-address", "1000")
+	} else {
+		t.Logf("this machine has no IPv6: %v", err)
+	}
+	return servers
 }
 
 // visits has every client of a table do its jobs, and come by every way that it knows. Servers are by family; allow is done
