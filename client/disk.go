@@ -75,9 +75,15 @@ func OnDisk(name string) (files.Store, files.Path, error) {
 	return s, p, err
 }
 
-type disk struct{ root *os.Root }
+type disk struct {
+	root *os.Root
+	dirs nearDirs
+}
 
-func (d *disk) Close() error { return d.root.Close() }
+func (d *disk) Close() error {
+	d.dirs.forget()
+	return d.root.Close()
+}
 
 // local classes an error of this machine's disk: what is wrong with the name stays as it is, the rest is Local.
 func local(err error, name string) error {
@@ -128,13 +134,13 @@ func (d *disk) Stat(ctx context.Context, p files.Path) (files.Info, error) {
 	}
 	part := int64(-1)
 	if !p.IsRoot() {
-		if i, err := d.root.Lstat(partName(name)); err == nil && i.Mode().IsRegular() {
+		if i, err := d.look(partName(name), (*os.Root).Lstat); err == nil && i.Mode().IsRegular() {
 			part = i.Size()
 		}
 	}
-	i, err := d.root.Stat(name)
+	i, err := d.look(name, (*os.Root).Stat)
 	if errors.Is(err, fs.ErrNotExist) && part >= 0 {
-		i, err := d.root.Stat(partName(name))
+		i, err := d.look(partName(name), (*os.Root).Stat)
 		if err != nil {
 			return files.Info{}, local(err, p.String())
 		}
@@ -223,7 +229,7 @@ func (d *disk) open(p files.Path, part bool) (*os.File, fs.FileInfo, error) {
 	if part {
 		name = partName(name)
 	}
-	f, err := d.root.OpenFile(name, os.O_RDONLY|nonblock, 0)
+	f, err := d.openFile(name, os.O_RDONLY|nonblock, 0)
 	if err != nil {
 		return nil, nil, local(err, p.String())
 	}
@@ -269,7 +275,7 @@ func (d *disk) Mkdir(ctx context.Context, p files.Path) error {
 	if err != nil {
 		return err
 	}
-	return local(d.root.Mkdir(name, 0o777), p.String())
+	return local(d.do(name, func(r *os.Root, name string) error { return r.Mkdir(name, 0o777) }), p.String())
 }
 
 // newName is name for what is about to be made: on systems that do not tell capitals from small letters a name that
@@ -313,6 +319,9 @@ func (d *disk) Remove(ctx context.Context, p files.Path) error {
 		return local(d.root.Remove(partName(name)), p.String())
 	}
 	if err == nil {
+		if !i.Mode().IsRegular() {
+			defer d.dirs.forget()
+		}
 		err = d.root.Remove(name)
 	}
 	if err == nil && i.Mode().IsRegular() {
@@ -343,6 +352,10 @@ func (d *disk) Rename(ctx context.Context, from, to files.Path, replace bool) er
 	if from == to {
 		return nil
 	}
+	if !source.Mode().IsRegular() {
+		d.dirs.forget() // Windows moves nothing that is open
+		defer d.dirs.forget()
+	}
 	err = d.root.Rename(old, name)
 	if err == nil && source.Mode().IsRegular() {
 		err = errors.Join(d.dropPart(old), d.dropPart(name))
@@ -356,7 +369,8 @@ func (d *disk) Set(ctx context.Context, p files.Path, a files.Attr) error {
 		return err
 	}
 	if a.ModTime != nil {
-		if err := d.root.Chtimes(name, *a.ModTime, *a.ModTime); err != nil {
+		set := func(r *os.Root, name string) error { return r.Chtimes(name, *a.ModTime, *a.ModTime) }
+		if err := d.do(name, set); err != nil {
 			return local(err, p.String())
 		}
 	}

@@ -35,7 +35,7 @@ func (d *disk) Create(ctx context.Context, p files.Path, w files.Want) (files.Up
 		return nil, err
 	}
 	mode := fs.FileMode(0o666)
-	switch i, err := d.root.Stat(name); {
+	switch i, err := d.look(name, (*os.Root).Stat); {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return nil, local(err, p.String())
@@ -63,7 +63,7 @@ func (d *disk) Create(ctx context.Context, p files.Path, w files.Want) (files.Up
 // take opens the part and locks it: the one that is there to go on with it, else a new one in its place. Nothing is
 // written through a link that somebody may have put there.
 func (u *diskUpload) take(w files.Want, mode fs.FileMode) error {
-	old, err := u.d.root.Lstat(u.part)
+	old, err := u.d.look(u.part, (*os.Root).Lstat)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && w.Part:
 		return fault.New(fault.BadOffset, "%s: the part is not %d bytes long", u.path.String(), w.From)
@@ -85,7 +85,7 @@ func (u *diskUpload) take(w files.Want, mode fs.FileMode) error {
 			return u.file.Truncate(0)
 		}
 		defer u.file.Close() // its lock is held until the new one is there
-		if err := u.d.root.Remove(u.part); err != nil {
+		if err := u.d.do(u.part, (*os.Root).Remove); err != nil {
 			return err
 		}
 	}
@@ -94,7 +94,7 @@ func (u *diskUpload) take(w files.Want, mode fs.FileMode) error {
 
 // lock opens the part and makes sure that it is still the one of that name when the lock is held.
 func (u *diskUpload) lock(flags int, mode fs.FileMode) error {
-	f, err := u.d.root.OpenFile(u.part, flags, mode)
+	f, err := u.d.openFile(u.part, flags, mode)
 	busy := fault.New(fault.Busy, "%s: another copy is writing it just now", u.path.String())
 	if errors.Is(err, fs.ErrExist) {
 		return busy
@@ -108,7 +108,7 @@ func (u *diskUpload) lock(flags int, mode fs.FileMode) error {
 	}
 	if err == nil {
 		var now fs.FileInfo
-		if now, err = u.d.root.Lstat(u.part); err == nil && !os.SameFile(held, now) {
+		if now, err = u.d.look(u.part, (*os.Root).Lstat); err == nil && !os.SameFile(held, now) {
 			err = busy
 		}
 	}
@@ -189,18 +189,20 @@ func (u *diskUpload) Commit(ctx context.Context, sure func() error) (files.Info,
 	if err := u.rename(); err != nil {
 		return files.Info{}, err
 	}
-	if err := syncDir(u.d.root, u.dir()); err != nil {
+	if err := u.d.syncDir(u.name); err != nil {
 		return files.Info{}, local(err, u.path.String())
 	}
-	i, err := u.d.root.Stat(u.name)
+	i, err := u.d.look(u.name, (*os.Root).Stat)
 	if err != nil {
 		return files.Info{}, local(err, u.path.String())
 	}
 	return diskInfo(u.path, i, -1), nil
 }
 
-// dir is the directory that holds it, which must be synced when it was renamed.
-func (u *diskUpload) dir() string { return filepath.Dir(u.name) }
+// syncDir makes the name of a file in its directory durable.
+func (d *disk) syncDir(name string) error {
+	return d.do(name, func(r *os.Root, name string) error { return syncDir(r, filepath.Dir(name)) })
+}
 
 // rename gives the part its name.
 func (u *diskUpload) rename() error { return local(u.publish(), u.path.String()) }
@@ -208,7 +210,7 @@ func (u *diskUpload) rename() error { return local(u.publish(), u.path.String())
 // publish renames the part, if it still is the file that was written.
 func (u *diskUpload) publish() error {
 	if u.isNew {
-		if _, err := u.d.root.Lstat(u.name); err == nil {
+		if _, err := u.d.look(u.name, (*os.Root).Lstat); err == nil {
 			return fault.New(fault.Exist, "%s: that name is taken", u.path.String())
 		}
 	}
@@ -216,13 +218,16 @@ func (u *diskUpload) publish() error {
 	if err != nil {
 		return err
 	}
-	if now, err := u.d.root.Lstat(u.part); err != nil || !os.SameFile(ours, now) {
-		return fault.New(fault.Busy, "%s: another copy is writing it just now", u.path.String())
-	}
-	if closeToRename {
-		u.file.Close()
-	}
-	if err := u.d.root.Rename(u.part, u.name); err != nil {
+	err = u.d.do(u.part, func(r *os.Root, part string) error {
+		if now, err := r.Lstat(part); err != nil || !os.SameFile(ours, now) {
+			return fault.New(fault.Busy, "%s: another copy is writing it just now", u.path.String())
+		}
+		if closeToRename {
+			u.file.Close()
+		}
+		return r.Rename(part, filepath.Join(filepath.Dir(part), filepath.Base(u.name)))
+	})
+	if err != nil {
 		return err
 	}
 	u.file.Close()
@@ -240,7 +245,7 @@ func (u *diskUpload) Close() error {
 	}
 	var err error
 	if u.size == 0 || u.doomed {
-		err = u.d.root.Remove(u.part)
+		err = u.d.do(u.part, (*os.Root).Remove)
 	}
 	u.file.Close()
 	u.file = nil

@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -721,18 +722,19 @@ func commitTogether(ctx context.Context, jobs []*fileJob) {
 		}
 		return
 	}
-	errs := map[string]error{} // by directory
 	for i, j := range jobs {
-		if j.err = near[i].rename(); j.err == nil {
-			errs[near[i].dir()] = nil
-		}
+		j.err = near[i].rename()
 	}
-	for dir := range errs {
-		errs[dir] = syncDir(near[0].d.root, dir)
-	}
+	synced := map[string]error{} // by directory
 	for i, j := range jobs {
 		if j.err == nil {
-			j.err = local(errs[near[i].dir()], j.to.String())
+			dir := filepath.Dir(near[i].name)
+			err, done := synced[dir]
+			if !done {
+				err = near[i].d.syncDir(near[i].name)
+				synced[dir] = err
+			}
+			j.err = local(err, j.to.String())
 		}
 		j.up.Close()
 	}
