@@ -204,6 +204,7 @@ func TestOnATerminal(t *testing.T) {
 		s.expect(`skipped, an equal file of 6 B is there`)
 		s.send("hlep\r")
 		s.expect(`did you mean help\?`)
+		s.expect(`> `) // until then the terminal, not the editor, would take ^D
 		s.send("\x04")
 		s.expect(`1, 2 or Q: `)
 		s.send("q\r")
