@@ -97,11 +97,12 @@ type copying struct {
 	o        CopyOptions
 	r        Result
 
-	listed *files.Info // the source, where a listing told of it just now
-	target *sight      // the target, where a listing told of it just now
-	closed func()      // of a swarm: hears that the remote target has no handle any more
-	again  bool        // not the first try
-	shown  time.Time
+	listed  *files.Info // the source, where a listing told of it just now
+	target  *sight      // the target, where a listing told of it just now
+	closed  func()      // of a swarm: hears that the remote target has no handle any more
+	landing *landing    // of a swarm: publishes small files on this machine's disk
+	again   bool        // not the first try
+	shown   time.Time
 }
 
 // A sight is what a look at a name told a moment ago.
@@ -203,6 +204,9 @@ func (c *copying) create(ctx context.Context, target sight, w files.Want) (files
 			return nil, err
 		}
 		return r.create(ctx, session, c.r.To, w, &target)
+	}
+	if d, ok := c.dst.(*disk); ok && target.sure {
+		return d.create(ctx, c.r.To, w, target)
 	}
 	return c.dst.Create(ctx, c.r.To, w)
 }
@@ -326,11 +330,13 @@ func (c *copying) move(ctx context.Context, source files.Info, target sight, b b
 		u.prepare(source.ModTime, c.closed)
 		err = u.publish(ctx, sure)
 		stamped, theirs = u.stamped, u.sum
-	case publisher: // without a look at the result, which is hashed next
-		err = u.publish(ctx, sure)
-		theirs = proofOf(out, 0)
+	case *diskUpload:
+		u.time = source.ModTime
+		err = c.land(ctx, u, sure)
+		stamped = u.stamped
 	default:
-		_, err = out.Commit(ctx, sure)
+		err = publish(ctx, out, sure)
+		theirs = proofOf(out, 0)
 	}
 	if err != nil {
 		return err
@@ -338,9 +344,19 @@ func (c *copying) move(ctx context.Context, source files.Info, target sight, b b
 	return c.settle(ctx, source, ours, theirs, stamped)
 }
 
-// A publisher is an upload that can be published without a look at the result.
-type publisher interface {
-	publish(ctx context.Context, sure func() error) error
+// land publishes a file on this machine's disk, a small one of a tree together with others.
+func (c *copying) land(ctx context.Context, u *diskUpload, sure func() error) error {
+	if c.landing == nil || u.size >= bigFile {
+		return u.publish(ctx, sure)
+	}
+	if err := sure(); err != nil {
+		return err
+	}
+	done := make(chan struct{})
+	f := &landed{up: u, done: func() { close(done) }}
+	c.landing.add(f)
+	<-done
+	return f.err
 }
 
 // proofOf returns the SHA-256 of all of the file that the server said with a transfer, if x is one that brings it. What it says

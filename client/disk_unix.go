@@ -19,7 +19,10 @@ var errLocked = unix.EWOULDBLOCK
 // lockFile takes the one lock on f, which ends with the process at the latest. On file systems without locks it does
 // nothing.
 func lockFile(f *os.File) error {
-	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	c, err := f.SyscallConn() // Fd would have it block, with two system calls more
+	if err == nil {
+		err = errors.Join(c.Control(func(fd uintptr) { err = unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB) }), err)
+	}
 	if errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.ENOLCK) || errors.Is(err, unix.ENOSYS) {
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"sampan/fault"
 	"sampan/files"
@@ -20,13 +21,26 @@ type diskUpload struct {
 	name   string
 	part   string
 	file   *os.File
+	is     fs.FileInfo // the part, to be told from what others may put there
 	size   int64
 	isNew  bool
 	doomed bool // the part is of no use to anybody
+
+	time    time.Time // to be the file's; zero if it is not told
+	stamped bool      // it is
 }
 
 // Create is Busy while another copy writes to the same name.
 func (d *disk) Create(ctx context.Context, p files.Path, w files.Want) (files.Upload, error) {
+	i, err := d.Stat(ctx, p)
+	if err != nil && fault.KindOf(err) != fault.NotExist {
+		return nil, err
+	}
+	return d.create(ctx, p, w, sight{info: i, there: err == nil && !i.PartOnly(), sure: true})
+}
+
+// create is Create for who has just looked at the name.
+func (d *disk) create(ctx context.Context, p files.Path, w files.Want, seen sight) (files.Upload, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -35,18 +49,16 @@ func (d *disk) Create(ctx context.Context, p files.Path, w files.Want) (files.Up
 		return nil, err
 	}
 	mode := fs.FileMode(0o666)
-	switch i, err := d.look(name, (*os.Root).Stat); {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return nil, local(err, p.String())
+	switch i := seen.info.Mode; {
+	case !seen.there:
 	case i.IsDir():
 		return nil, fault.New(fault.IsDir, "%s: is a directory", p.String())
 	case w.New:
 		return nil, fault.New(fault.Exist, "%s: that name is taken", p.String())
-	case !i.Mode().IsRegular():
+	case !i.IsRegular():
 		return nil, fault.New(fault.Unsupported, "%s: not a regular file", p.String())
 	default:
-		mode = i.Mode().Perm()
+		mode = i.Perm()
 	}
 	u := &diskUpload{d: d, path: p, name: name, part: partName(name), isNew: w.New}
 	if err := u.take(w, mode); err != nil {
@@ -63,11 +75,18 @@ func (d *disk) Create(ctx context.Context, p files.Path, w files.Want) (files.Up
 // take opens the part and locks it: the one that is there to go on with it, else a new one in its place. Nothing is
 // written through a link that somebody may have put there.
 func (u *diskUpload) take(w files.Want, mode fs.FileMode) error {
+	const fresh = os.O_RDWR | os.O_CREATE | os.O_EXCL | nonblock
+	if !w.Part { // mostly there is none
+		if err := u.lock(fresh, mode); !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
 	old, err := u.d.look(u.part, (*os.Root).Lstat)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && w.Part:
 		return fault.New(fault.BadOffset, "%s: the part is not %d bytes long", u.path.String(), w.From)
 	case errors.Is(err, fs.ErrNotExist):
+		return u.busy()
 	case err != nil:
 		return err
 	case !old.Mode().IsRegular():
@@ -77,43 +96,40 @@ func (u *diskUpload) take(w files.Want, mode fs.FileMode) error {
 	case !w.Part && w.From > 0:
 		return fault.New(fault.Busy, "%s: a part of %d bytes waits there", u.path.String(), old.Size())
 	}
-	if err == nil {
-		if err := u.lock(os.O_RDWR|nonblock, mode); err != nil || w.Part {
-			return err
-		}
-		if closeToRename { // nor removes one
-			return u.file.Truncate(0)
-		}
-		defer u.file.Close() // its lock is held until the new one is there
-		if err := u.d.do(u.part, (*os.Root).Remove); err != nil {
-			return err
-		}
+	if err := u.lock(os.O_RDWR|nonblock, mode); err != nil || w.Part {
+		return err
 	}
-	return u.lock(os.O_RDWR|os.O_CREATE|os.O_EXCL|nonblock, mode)
+	if closeToRename { // nor removes one
+		return u.file.Truncate(0)
+	}
+	defer u.file.Close() // its lock is held until the new one is there
+	if err := u.d.do(u.part, (*os.Root).Remove); err != nil {
+		return err
+	}
+	if err = u.lock(fresh, mode); errors.Is(err, fs.ErrExist) {
+		return u.busy()
+	}
+	return err
 }
 
 // lock opens the part and makes sure that it is still the one of that name when the lock is held.
 func (u *diskUpload) lock(flags int, mode fs.FileMode) error {
 	f, err := u.d.openFile(u.part, flags, mode)
-	busy := fault.New(fault.Busy, "%s: another copy is writing it just now", u.path.String())
-	if errors.Is(err, fs.ErrExist) {
-		return busy
-	}
 	if err != nil {
 		return err
 	}
-	held, err := f.Stat()
+	u.is, err = f.Stat()
 	if err == nil {
 		err = lockFile(f)
 	}
 	if err == nil {
 		var now fs.FileInfo
-		if now, err = u.d.look(u.part, (*os.Root).Lstat); err == nil && !os.SameFile(held, now) {
-			err = busy
+		if now, err = u.d.look(u.part, (*os.Root).Lstat); err == nil && !os.SameFile(u.is, now) {
+			err = u.busy()
 		}
 	}
 	if errors.Is(err, errLocked) || errors.Is(err, fs.ErrNotExist) {
-		err = busy
+		err = u.busy()
 	}
 	if err != nil {
 		f.Close()
@@ -121,6 +137,10 @@ func (u *diskUpload) lock(flags int, mode fs.FileMode) error {
 	}
 	u.file = f
 	return nil
+}
+
+func (u *diskUpload) busy() error {
+	return fault.New(fault.Busy, "%s: another copy is writing it just now", u.path.String())
 }
 
 // keep begins the part with what w keeps.
@@ -168,29 +188,10 @@ func (u *diskUpload) Room(want int64) (int64, error) { return want, nil }
 
 func (u *diskUpload) Size() int64 { return u.size }
 
-// Commit syncs, renames and syncs the directory.
+// Commit publishes and looks at the result.
 func (u *diskUpload) Commit(ctx context.Context, sure func() error) (files.Info, error) {
-	if u.file == nil {
-		return files.Info{}, fault.New(fault.Internal, "the upload is over")
-	}
-	defer u.Close()
-	if err := u.file.Sync(); err != nil {
-		u.doomed = true // what is on the disk is unknown now
-		return files.Info{}, local(err, u.path.String())
-	}
-	if err := ctx.Err(); err != nil {
+	if err := u.publish(ctx, sure); err != nil {
 		return files.Info{}, err
-	}
-	if sure != nil {
-		if err := sure(); err != nil {
-			return files.Info{}, err
-		}
-	}
-	if err := u.rename(); err != nil {
-		return files.Info{}, err
-	}
-	if err := u.d.syncDir(u.name); err != nil {
-		return files.Info{}, local(err, u.path.String())
 	}
 	i, err := u.d.look(u.name, (*os.Root).Stat)
 	if err != nil {
@@ -199,36 +200,54 @@ func (u *diskUpload) Commit(ctx context.Context, sure func() error) (files.Info,
 	return diskInfo(u.path, i, -1), nil
 }
 
+// publish syncs, renames and syncs the directory.
+func (u *diskUpload) publish(ctx context.Context, sure func() error) error {
+	if u.file == nil {
+		return fault.New(fault.Internal, "the upload is over")
+	}
+	defer u.Close()
+	if err := u.file.Sync(); err != nil {
+		u.doomed = true // what is on the disk is unknown now
+		return local(err, u.path.String())
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if sure != nil {
+		if err := sure(); err != nil {
+			return err
+		}
+	}
+	if err := u.rename(); err != nil {
+		return err
+	}
+	return local(u.d.syncDir(u.name), u.path.String())
+}
+
 // syncDir makes the name of a file in its directory durable.
 func (d *disk) syncDir(name string) error {
 	return d.do(name, func(r *os.Root, name string) error { return syncDir(r, filepath.Dir(name)) })
 }
 
-// rename gives the part its name.
-func (u *diskUpload) rename() error { return local(u.publish(), u.path.String()) }
-
-// publish renames the part, if it still is the file that was written.
-func (u *diskUpload) publish() error {
+// rename gives the part its time and its name, if it still is the file that was written.
+func (u *diskUpload) rename() error {
 	if u.isNew {
 		if _, err := u.d.look(u.name, (*os.Root).Lstat); err == nil {
 			return fault.New(fault.Exist, "%s: that name is taken", u.path.String())
 		}
 	}
-	ours, err := u.file.Stat()
-	if err != nil {
-		return err
-	}
-	err = u.d.do(u.part, func(r *os.Root, part string) error {
-		if now, err := r.Lstat(part); err != nil || !os.SameFile(ours, now) {
-			return fault.New(fault.Busy, "%s: another copy is writing it just now", u.path.String())
+	err := u.d.do(u.part, func(r *os.Root, part string) error {
+		if now, err := r.Lstat(part); err != nil || !os.SameFile(u.is, now) {
+			return u.busy()
 		}
+		u.stamped = !u.time.IsZero() && r.Chtimes(part, u.time, u.time) == nil
 		if closeToRename {
 			u.file.Close()
 		}
 		return r.Rename(part, filepath.Join(filepath.Dir(part), filepath.Base(u.name)))
 	})
 	if err != nil {
-		return err
+		return local(err, u.path.String())
 	}
 	u.file.Close()
 	u.file = nil

@@ -9,7 +9,6 @@ import (
 	"hash"
 	"io"
 	"io/fs"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -34,6 +33,7 @@ type flight struct {
 	buf    []byte          // of the owner
 	in     []byte          // of who reads downloads
 	land   *landing        // of downloads
+	landed chan *fileJob   // those that it is done with
 
 	dirs  []*dirJob  // to be begun
 	files []*fileJob // to be sent or fetched
@@ -120,19 +120,21 @@ func (f *flight) once(ctx context.Context) error {
 		f.ctx = ctx
 		if f.down() {
 			f.p.window = min(f.p.window, maxOpen)
-			f.land = newLanding(ctx, f.t.dst)
+			f.land, f.landed = newLanding(ctx), make(chan *fileJob, 2*maxOpen)
 		}
 		if err = f.run(); err != nil {
 			f.p.fail(err)
 		}
 		f.p.close()
 		if f.land != nil {
-			for j := range f.land.close() {
+			f.land.close()
+			close(f.landed)
+			for j := range f.landed {
 				if lerr := f.finish(ctx, j); err == nil {
 					err = lerr
 				}
 			}
-			f.land = nil
+			f.land, f.landed = nil, nil
 		}
 		f.recall()
 		return err
@@ -204,15 +206,11 @@ func (f *flight) run() error {
 // wait waits until something is over.
 func (f *flight) wait() error {
 	f.p.flush()
-	var landed chan *fileJob
-	if f.land != nil {
-		landed = f.land.done
-	}
 	select {
 	case c := <-f.p.over:
 		f.p.flying--
 		return f.after(c)
-	case j := <-landed:
+	case j := <-f.landed:
 		return f.finish(f.ctx, j)
 	case <-f.p.ctx.Done():
 		return f.p.err()
@@ -582,7 +580,7 @@ func (f *flight) fetch(j *fileJob) {
 	f.p.send(&call{
 		line: "RETR " + j.source.Path.String(),
 		sink: func(r io.Reader) (err error) {
-			if j.up, err = f.t.dst.Create(f.ctx, j.to, files.Want{Size: j.source.Size, New: f.t.o.NoClobber}); err != nil {
+			if j.up, err = f.create(j); err != nil {
 				return err
 			}
 			return f.drink(j, r, sum)
@@ -601,10 +599,19 @@ func (f *flight) fetch(j *fileJob) {
 				return f.leave(j)
 			}
 			j.r.Sum, j.r.Verified = hex.EncodeToString(p.Sum), true
-			f.land.add(j)
+			f.publish(j)
 			return nil
 		},
 	})
+}
+
+// create begins a download, whose target was looked at.
+func (f *flight) create(j *fileJob) (files.Upload, error) {
+	w := files.Want{Size: j.source.Size, New: f.t.o.NoClobber}
+	if d, ok := f.t.dst.(*disk); ok {
+		return d.create(f.ctx, j.to, w, sight{info: j.target, there: j.there && !j.target.PartOnly(), sure: true})
+	}
+	return f.t.dst.Create(f.ctx, j.to, w)
 }
 
 // fails ends a download that cannot be published.
@@ -645,97 +652,29 @@ func (f *flight) drink(j *fileJob, r io.Reader, sum hash.Hash) error {
 	}
 }
 
+// publish hands a download on to be published.
+func (f *flight) publish(j *fileJob) {
+	if u, ok := j.up.(*diskUpload); ok {
+		u.time = j.source.ModTime
+	}
+	l := &landed{up: j.up}
+	l.done = func() {
+		j.err = l.err
+		f.landed <- j
+	}
+	f.land.add(l)
+}
+
 // finish ends a download that was published, or was not.
 func (f *flight) finish(ctx context.Context, j *fileJob) error {
 	err := j.err
+	u, near := j.up.(*diskUpload)
 	j.up = nil
 	if fault.KindOf(err) == fault.Exist && err != nil && f.t.o.NoClobber {
 		j.r.Kept, err = true, nil
 	}
-	if err == nil {
+	if err == nil && (!near || !u.stamped) {
 		err = stamp(ctx, f.t.dst, j.to, j.source)
 	}
 	return f.ends(j, err)
-}
-
-// A landing publishes downloads, those that come together in one go: they share their syncs.
-type landing struct {
-	ctx  context.Context
-	dst  files.Store
-	in   chan *fileJob
-	done chan *fileJob
-}
-
-func newLanding(ctx context.Context, dst files.Store) *landing {
-	l := &landing{ctx: ctx, dst: dst, in: make(chan *fileJob, 2*maxOpen), done: make(chan *fileJob, 2*maxOpen)}
-	go l.run()
-	return l
-}
-
-func (l *landing) add(j *fileJob) { l.in <- j }
-
-// close publishes what is left, and returns what the owner did not see yet.
-func (l *landing) close() <-chan *fileJob {
-	close(l.in)
-	return l.done
-}
-
-func (l *landing) run() {
-	defer close(l.done)
-	for j := range l.in {
-		batch := []*fileJob{j}
-		for more := true; more && len(batch) < maxTogether; {
-			select {
-			case j, ok := <-l.in:
-				if more = ok; ok {
-					batch = append(batch, j)
-				}
-			default:
-				more = false
-			}
-		}
-		commitTogether(context.WithoutCancel(l.ctx), batch)
-		for _, j := range batch {
-			l.done <- j
-		}
-	}
-}
-
-// maxTogether is how many downloads are published in one go.
-const maxTogether = 128
-
-// commitTogether publishes the uploads of jobs and sets their errors.
-func commitTogether(ctx context.Context, jobs []*fileJob) {
-	var near []*diskUpload
-	for _, j := range jobs {
-		if u, ok := j.up.(*diskUpload); ok {
-			near = append(near, u)
-		}
-	}
-	if len(near) < len(jobs) {
-		near = nil
-	}
-	if len(near) == 0 || !syncTogether(near) {
-		for _, j := range jobs {
-			_, j.err = j.up.Commit(ctx, nil)
-			j.up.Close()
-		}
-		return
-	}
-	for i, j := range jobs {
-		j.err = near[i].rename()
-	}
-	synced := map[string]error{} // by directory
-	for i, j := range jobs {
-		if j.err == nil {
-			dir := filepath.Dir(near[i].name)
-			err, done := synced[dir]
-			if !done {
-				err = near[i].d.syncDir(near[i].name)
-				synced[dir] = err
-			}
-			j.err = local(err, j.to.String())
-		}
-		j.up.Close()
-	}
 }

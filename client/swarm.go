@@ -24,6 +24,7 @@ type swarm struct {
 	mu    sync.Mutex // held while the caller is called back
 	shown time.Time
 
+	land   *landing // nil where the target is not this machine's disk
 	done   []func() // with the further sessions
 	moved  int64    // bytes of the files that were begun, guarded by filling
 	opened int      // further sessions that were asked for by then
@@ -63,6 +64,9 @@ func (t *tree) canSwarm() int {
 func (t *tree) swarms(ctx context.Context, n int) *swarm {
 	s := &swarm{t: t, slots: make(chan struct{}, n), space: make(chan struct{}, places), walkers: make(chan struct{}, dirsAtOnce)}
 	s.ctx, s.stop = context.WithCancelCause(ctx)
+	if onDisk(t.dst) {
+		s.land = newLanding(ctx)
+	}
 	for _, end := range []files.Store{t.src, t.dst} {
 		if r, ok := end.(*sshRemote); ok {
 			s.done = append(s.done, r.extras.use())
@@ -183,7 +187,7 @@ func (s *swarm) file(i files.Info, to files.Path, target *sight) error {
 	}
 	s.running.Go(func() {
 		defer b.leave()
-		c := &copying{src: s.t.src, dst: s.t.dst, o: s.t.o, target: target, closed: b.close, r: Result{From: i.Path, To: to}}
+		c := &copying{src: s.t.src, dst: s.t.dst, o: s.t.o, target: target, closed: b.close, landing: s.land, r: Result{From: i.Path, To: to}}
 		if i.Mode.IsRegular() {
 			c.listed = &i
 		}
@@ -198,6 +202,9 @@ func (s *swarm) file(i files.Info, to files.Path, target *sight) error {
 // wait waits for the files under way, and returns what ended the whole.
 func (s *swarm) wait() error {
 	s.running.Wait()
+	if s.land != nil {
+		s.land.close()
+	}
 	err := context.Cause(s.ctx)
 	s.stop(nil)
 	for _, done := range s.done {
