@@ -31,6 +31,7 @@ type change struct {
 	dirs   []*dir  // to be synced
 	intent intent  // verb "" if neither bytes nor names of parts change
 	gone   int64   // bytes that are no more on the disk afterwards
+	again  bool    // it did not happen because its plan did not hold: it is to make another one
 
 	err      error
 	happened bool // the names are changed, whatever err says
@@ -178,7 +179,12 @@ func (h *Home) lead(changes []*change) {
 	h.syncDirs(ready)
 	h.note(ready)
 	h.settle(ready)
-	for _, c := range late { // two ways to one name: one after the other
+	for _, c := range ready {
+		if c.again {
+			late = append(late, c)
+		}
+	}
+	for _, c := range late { // two ways to one name, or a second try: one after the other
 		h.lead([]*change{c})
 	}
 }
@@ -186,7 +192,7 @@ func (h *Home) lead(changes []*change) {
 // plan returns the changes that can go on now, and those that must wait for the others. What failed is neither.
 func (b *batch) plan(changes []*change) (ready, late []*change) {
 	for _, c := range changes {
-		c.places, c.dirs, c.intent, c.gone = nil, nil, intent{}, 0
+		c.places, c.dirs, c.intent, c.gone, c.again = nil, nil, intent{}, 0, false
 		if c.err = c.plan(b); c.err != nil {
 			continue
 		}
@@ -210,7 +216,7 @@ func (h *Home) journal(changes []*change) {
 			return
 		}
 	}
-	var records []byte
+	records := h.owed
 	for _, c := range changes {
 		if c.intent.verb != "" {
 			h.seq++
@@ -218,10 +224,13 @@ func (h *Home) journal(changes []*change) {
 			records = sealIntent(records, c.intent)
 		}
 	}
-	if records == nil {
+	if len(records) == len(h.owed) {
 		return
 	}
 	err := h.ledger.append(records)
+	if err == nil {
+		h.owed = records[:0]
+	}
 	if err == nil && h.opts.Strict {
 		err = h.ledger.sync()
 	}
@@ -264,19 +273,24 @@ func (h *Home) syncDirs(changes []*change) {
 	}
 }
 
-// note tells the ledger what happened. If that fails the ledger is broken, and the next batch writes it anew.
+// note tells the ledger what happened. If that fails the ledger is broken, and the next batch writes it anew. That uploads
+// were published is told with the next intents: until then it shows all the same, for their stages are gone and stages
+// are numbered anew. Of what was removed or renamed somebody else may take the name, and the inode.
 func (h *Home) note(changes []*change) {
-	var records []byte
+	waits := true
 	for _, c := range changes {
 		if c.intent.verb != "" {
-			records = sealOutcome(records, c.intent.seq, c.happened)
+			h.owed = sealOutcome(h.owed, c.intent.seq, c.happened)
+			waits = waits && c.happened && c.intent.verb == verbPut
 		}
 	}
-	if records != nil {
-		if err := h.ledger.append(records); err != nil {
-			h.ledger.fail(err)
-		}
+	if waits {
+		return
 	}
+	if err := h.ledger.append(h.owed); err != nil {
+		h.ledger.fail(err)
+	}
+	h.owed = h.owed[:0]
 }
 
 // settle brings the books in memory up to date with what happened, removes parts whose names changed, and keeps the

@@ -62,6 +62,7 @@ func (u *upload) Truncate(n int64) error {
 		err = u.h.stepped("truncate", true, func() error { return u.f.Truncate(n) })
 	}
 	if err != nil {
+		u.unsure = true
 		return u.classify(err)
 	}
 	if grow > 0 {
@@ -210,7 +211,7 @@ func (u *upload) MoveTo(p Path) error {
 	if h.fresh[u.e.path] == u.e {
 		delete(h.fresh, u.e.path)
 	}
-	u.want.New = false // the name was free when the upload began, and it is not the name any more
+	u.want.New, u.vacant = false, false // the name was free when the upload began, and it is not the name any more
 	u.e.path = p
 	records := sealEntry(nil, u.e.id, u.e)
 	h.mu.Unlock()

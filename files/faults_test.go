@@ -100,7 +100,7 @@ func TestCommitOrder(t *testing.T) {
 		}
 		return nil
 	})
-	want := []string{"sync data", "ledger", "sync ledger", "rename", "sync directory", "ledger"}
+	want := []string{"sync data", "ledger", "sync ledger", "rename", "sync directory"}
 	if err != nil || !slices.Equal(s.steps, want) {
 		t.Errorf("%v; steps are %q, want %q", err, s.steps, want)
 	}
@@ -117,6 +117,53 @@ func TestCommitOrder(t *testing.T) {
 	want = []string{"ledger", "sync ledger", "rename", "sync directory", "ledger"}
 	if err := h.As("a").Rename(t.Context(), mustPath("d"), mustPath("e"), false); err != nil || !slices.Equal(s.steps, want) {
 		t.Errorf("%v; steps are %q, want %q", err, s.steps, want)
+	}
+}
+
+// TestNameTakenMeanwhile: an upload to a free name finds out by its rename that somebody took the name, replaces what is
+// there like any other, and knows how many bytes went.
+func TestNameTakenMeanwhile(t *testing.T) {
+	t.Parallel()
+	h, s := steppedHome(t, Options{Strict: true, Quota: -1})
+	for _, meanwhile := range []func(name string) error{
+		func(name string) error {
+			return put(name, "another upload").run(t.Context(), h.As("b"))
+		},
+		func(name string) error {
+			return os.Symlink("nowhere", filepath.Join(h.root.Name(), name))
+		},
+	} {
+		u := begin(t, h, "x", "one")
+		if err := meanwhile("x"); err != nil {
+			t.Fatal(err)
+		}
+		s.reset()
+		commit(t, u)
+		want := []string{"sync data", "ledger", "sync ledger", "rename", "ledger", "ledger", "sync ledger", "rename", "sync directory"}
+		if !slices.Equal(s.steps, want) {
+			t.Errorf("steps are %q, want %q", s.steps, want)
+		}
+		if got := read(t, h, "x"); got != "one" {
+			t.Errorf("x holds %q", got)
+		}
+		checkUsed(t, h, h.root.Name())
+		if err := h.As("a").Remove(t.Context(), mustPath("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	u, err := h.As("a").Create(t.Context(), mustPath("new"), Want{Size: -1, New: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(h.root.Name(), "new"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Commit(t.Context(), nil); fault.KindOf(err) != fault.Exist {
+		t.Errorf("who wanted the name new is told %v", err)
+	}
+	if err := u.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 

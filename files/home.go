@@ -39,6 +39,7 @@ type Home struct {
 
 	leader sync.Mutex // held by who changes names; see commit.go
 	seq    uint64     // of the last intent; guarded by leader
+	owed   []byte     // outcomes that the ledger gets with the next intents; guarded by leader
 	queue  queue
 
 	mu        sync.Mutex // guards what follows; no system call is made under it

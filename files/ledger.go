@@ -2,6 +2,7 @@ package files
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"hash/crc32"
@@ -62,12 +63,37 @@ type state struct {
 	hole          bool     // a bad record stands before good ones
 }
 
-func seal(buf []byte, body string) []byte {
-	return fmt.Appendf(buf, "%08x %s\n", crc32.Checksum([]byte(body), castagnoli), body)
+// A line is a record that is being appended to buf. It is made without fmt, for each upload takes three.
+type line struct {
+	buf []byte
+	at  int // where it begins in buf
+}
+
+// record begins a line with its letter, behind the room for its check.
+func record(buf []byte, letter byte) line {
+	return line{append(append(buf, "00000000 "...), letter), len(buf)}
+}
+
+func (l line) word(w string) line { return line{append(append(l.buf, ' '), w...), l.at} }
+func (l line) str(s string) line  { return line{strconv.AppendQuote(append(l.buf, ' '), s), l.at} }
+func (l line) uint(n uint64) line { return line{strconv.AppendUint(append(l.buf, ' '), n, 10), l.at} }
+func (l line) bool(b bool) line   { return line{strconv.AppendBool(append(l.buf, ' '), b), l.at} }
+func (l line) hex(b []byte) line  { return line{hex.AppendEncode(append(l.buf, ' '), b), l.at} }
+
+func (l line) int(n int64) line {
+	return line{strconv.AppendInt(append(l.buf, ' '), n, 10), l.at}
+}
+
+// seal ends the line, and returns all of buf.
+func (l line) seal() []byte {
+	var check [4]byte
+	binary.BigEndian.PutUint32(check[:], crc32.Checksum(l.buf[l.at+9:], castagnoli))
+	hex.Encode(l.buf[l.at:], check[:])
+	return append(l.buf, '\n')
 }
 
 func (s *state) encode() []byte {
-	buf := seal(nil, fmt.Sprintf("C %d %q %t %t %d %d", ledgerVersion, s.boot, s.strict, s.clean, max(s.published, 0), s.next))
+	buf := record(nil, 'C').int(ledgerVersion).str(s.boot).bool(s.strict).bool(s.clean).int(max(s.published, 0)).uint(s.next).seal()
 	for id, e := range s.entries {
 		buf = sealEntry(buf, id, e)
 	}
@@ -89,29 +115,29 @@ func sealEntry(buf []byte, id uint64, e *entry) []byte {
 }
 
 func sealStage(buf []byte, id uint64, e *entry) []byte {
-	return seal(buf, fmt.Sprintf("S %d %q %q", id, e.owner, e.path.String()))
+	return record(buf, 'S').uint(id).str(e.owner).str(e.path.String()).seal()
 }
 
-func sealRandom(buf []byte, id uint64) []byte { return seal(buf, fmt.Sprintf("W %d", id)) }
+func sealRandom(buf []byte, id uint64) []byte { return record(buf, 'W').uint(id).seal() }
 
 func sealSynced(buf []byte, id uint64, n int64) []byte {
-	return seal(buf, fmt.Sprintf("Y %d %d", id, n))
+	return record(buf, 'Y').uint(id).int(n).seal()
 }
 
 func sealKept(buf []byte, id uint64, k *kept) []byte {
-	return seal(buf, fmt.Sprintf("H %d %d %x %d %d %d", id, k.n, k.state, k.file.id.ino, k.file.size, k.file.mtime))
+	return record(buf, 'H').uint(id).int(k.n).hex(k.state).uint(k.file.id.ino).int(k.file.size).int(k.file.mtime).seal()
 }
 
 func sealIntent(buf []byte, i intent) []byte {
-	return seal(buf, fmt.Sprintf("I %d %s %d %q %q %d %d %t",
-		i.seq, i.verb, i.stage, i.from.String(), i.to.String(), i.ino, i.delta, i.dir))
+	return record(buf, 'I').uint(i.seq).word(string(i.verb)).uint(i.stage).str(i.from.String()).str(i.to.String()).
+		uint(i.ino).int(i.delta).bool(i.dir).seal()
 }
 
 func sealOutcome(buf []byte, seq uint64, happened bool) []byte {
 	if happened {
-		return seal(buf, fmt.Sprintf("K %d", seq))
+		return record(buf, 'K').uint(seq).seal()
 	}
-	return seal(buf, fmt.Sprintf("X %d", seq))
+	return record(buf, 'X').uint(seq).seal()
 }
 
 // replay reads a ledger. A bad record is left out; only at the end, where a crash tore it, is that nothing unusual.

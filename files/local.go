@@ -317,7 +317,8 @@ func (l *Local) Create(ctx context.Context, p Path, w Want) (Upload, error) {
 		return nil, err
 	}
 	defer l.home.leave()
-	if err := l.mayCreate(p, w); err != nil {
+	vacant, err := l.mayCreate(p, w)
+	if err != nil {
 		return nil, err
 	}
 	if w.Part {
@@ -327,8 +328,8 @@ func (l *Local) Create(ctx context.Context, p Path, w Want) (Upload, error) {
 	if err != nil {
 		return nil, classify(err, p)
 	}
-	u := &upload{h: l.home, e: e, want: w}
-	u.tally.must = w.Sum
+	u := &upload{h: l.home, e: e, want: w, vacant: vacant}
+	u.tally.must, u.tally.least = w.Sum, l.home.sums.least
 	if w.New && !l.home.claim(e) {
 		l.home.forget(e)
 		return nil, taken(p)
@@ -341,6 +342,7 @@ func (l *Local) Create(ctx context.Context, p Path, w Want) (Upload, error) {
 		l.home.forget(e)
 		return nil, classify(err, p)
 	}
+	u.tally.again = u.f
 	if w.From > 0 {
 		if err := l.copyHead(ctx, u, p, w.From); err != nil {
 			if serr := u.seal(); serr == nil {
@@ -353,37 +355,38 @@ func (l *Local) Create(ctx context.Context, p Path, w Want) (Upload, error) {
 }
 
 // mayCreate refuses what cannot become a file: a directory, a name that is not new, another disk, an announced size that
-// has no room.
-func (l *Local) mayCreate(p Path, w Want) error {
+// has no room. It tells whether nothing has the name.
+func (l *Local) mayCreate(p Path, w Want) (vacant bool, err error) {
 	h := l.home
 	d, err := h.parent(p.Dir())
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer d.close()
 	if d.id.dev != h.stage.id.dev {
-		return fault.New(fault.Unsupported, "%s: another disk is mounted there", d.path)
+		return false, fault.New(fault.Unsupported, "%s: another disk is mounted there", d.path)
 	}
 	n, err := d.lstat(p.Base())
+	vacant = missing(err)
 	switch {
-	case err != nil && !missing(err):
-		return classify(err, p)
+	case err != nil && !vacant:
+		return false, classify(err, p)
 	case err == nil && n.mode.IsDir():
-		return fault.New(fault.IsDir, "%s: is a directory", p)
+		return false, fault.New(fault.IsDir, "%s: is a directory", p)
 	case err == nil && (w.New || n.mode&fs.ModeIrregular != 0):
-		return taken(p)
+		return false, taken(p)
 	}
 	if w.From < 0 {
-		return beyond(p, w.From, n.counts())
+		return false, beyond(p, w.From, n.counts())
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if w.New && h.fresh[p] != nil {
-		return taken(p)
+		return false, taken(p)
 	}
 	part := h.parts.get(owned{l.owner, p})
 	if w.From > 0 && !w.Part && part != nil {
-		return parkedThere(p, part.size)
+		return false, parkedThere(p, part.size)
 	}
 	need := w.Size
 	if w.Part {
@@ -392,9 +395,9 @@ func (l *Local) mayCreate(p Path, w Want) error {
 		need -= part.size
 	}
 	if missing := need - (h.quota - h.used + h.slack); w.Size >= 0 && h.quota >= 0 && need > 0 && missing > 0 {
-		return overQuota(h.quota, missing)
+		return false, overQuota(h.quota, missing)
 	}
-	return nil
+	return vacant, nil
 }
 
 // claim holds e's name against others who want it new.

@@ -129,7 +129,7 @@ type Upload interface {
 // A Hashed is an Upload that may know the hash of what it published.
 type Hashed interface {
 	// Sum returns the SHA-256 of the file after Commit, nil if it is not known yet: it is taken while bytes are written in order from 0
-	// or behind a part. Without Want.Sum it may be given up where it would slow the upload down.
+	// or behind a part. Without Want.Sum it may be given up where it would slow the upload down, or is not worth it.
 	Sum() []byte
 }
 

@@ -3,7 +3,6 @@ package files
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"strings"
@@ -145,11 +144,11 @@ func (u *upload) mark() {
 func (s *sums) encode(boot string) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	text := seal(nil, fmt.Sprintf("B %q", boot))
+	text := record(nil, 'B').str(boot).seal()
 	for _, known := range []map[sumKey][]byte{s.old, s.young} {
 		for k, sum := range known {
 			if k.algo != ours {
-				text = seal(text, fmt.Sprintf("F %s %x %d %d %d %d %d", k.algo, sum, k.id.dev, k.id.ino, k.size, k.mtime, k.ctime))
+				text = record(text, 'F').word(k.algo).hex(sum).uint(k.id.dev).uint(k.id.ino).int(k.size).int(k.mtime).int(k.ctime).seal()
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding"
 	"hash"
+	"io"
 	"sync"
 	"sync/atomic"
 )
@@ -13,11 +14,14 @@ import (
 // for it. Where none is, which shows when a piece is not hashed by the time the next one was received and written, the
 // upload must not wait: the tally is given up, and whoever asks for the hash pays for it then.
 type tally struct {
-	must bool // never given up: somebody waits for the hash
+	must  bool        // never given up: somebody waits for the hash
+	least int64       // the hash of less is asked for so seldom that it is not taken, unless it must
+	again io.ReaderAt // the upload, for its first bytes when it grows to be more
 
 	mu   sync.Mutex // held while a piece is hashed, then by the goroutine that does it
 	h    hash.Hash  // nil before the first byte
 	n    int64
+	owed int64        // of n: so many bytes from 0 on are not hashed yet, as there are less than least
 	shut bool         // no more is hashed
 	late atomic.Int32 // how often, of late, a piece was not hashed in time
 }
@@ -37,15 +41,27 @@ func (t *tally) add(off int64, b []byte) {
 	}
 }
 
-// follows notes that n bytes are hashed if they are those behind what was hashed before. t.mu is held.
+// follows notes that n bytes come that are those behind what came before, and reports whether they are to be hashed. t.mu
+// is held.
 func (t *tally) follows(off int64, n int) bool {
 	if off != t.n || t.shut {
+		return false
+	}
+	t.n += int64(n)
+	if t.h == nil && t.n < t.least && !t.must {
+		t.owed = t.n
 		return false
 	}
 	if t.h == nil {
 		t.h = sha256.New()
 	}
-	t.n += int64(n)
+	if t.owed > 0 {
+		if _, err := io.Copy(t.h, io.NewSectionReader(t.again, 0, t.owed)); err != nil {
+			t.n, t.shut = 0, true
+			return false
+		}
+		t.owed = 0
+	}
 	return true
 }
 
@@ -104,7 +120,7 @@ func (t *tally) spoil(off int64) {
 func (t *tally) sum(size int64) (sum [sha256.Size]byte, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.follows(size, 0) {
+	if t.owed > 0 || !t.follows(size, 0) {
 		return sum, false
 	}
 	t.h.Sum(sum[:0])
@@ -115,7 +131,7 @@ func (t *tally) sum(size int64) (sum [sha256.Size]byte, ok bool) {
 func (t *tally) state(size int64) (state []byte, n int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.n == 0 || t.n > size {
+	if t.n == 0 || t.n > size || t.owed > 0 {
 		return nil, 0
 	}
 	state, err := t.h.(encoding.BinaryMarshaler).MarshalBinary()

@@ -2,6 +2,7 @@ package files
 
 import (
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -23,14 +24,15 @@ type upload struct {
 	tally tally
 	sum   []byte // SHA-256 of what was published, if it was taken
 
-	stale atomic.Bool // it is no longer that file
+	stale  atomic.Bool // it is no longer that file
+	vacant bool        // nothing had the name when it began
 
-	mu      sync.Mutex  // guards what follows, is not held while bytes move
-	end     int64       // size of the stage
-	granted int64       // reserved behind its end
-	pos     int64       // where the file's offset stands
-	mode    fs.FileMode // as measure saw it, and mtime
-	mtime   int64
+	mu      sync.Mutex // guards what follows, is not held while bytes move
+	end     int64      // size of the stage
+	granted int64      // reserved behind its end
+	pos     int64      // where the file's offset stands
+	unsure  bool       // a write failed: the stage may be smaller
+	mtime   int64      // as measure saw it
 	filled  spans
 	attr    Attr // what Set said
 	altered bool // it was changed within what it kept of the file
@@ -88,10 +90,11 @@ func (u *upload) dropPart() bool {
 	return old != nil && u.h.discard(u.h.part, old) == nil
 }
 
-// grew notes n bytes written behind its end.
-func (u *upload) grew(n int64) {
+// grew notes n bytes written behind its end, and err that came behind them.
+func (u *upload) grew(n int64, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.unsure = u.unsure || err != nil
 	u.h.wrote(n)
 	if u.end == u.want.From && n > 0 {
 		u.dropPart()
@@ -125,7 +128,7 @@ func (u *upload) Write(b []byte) (int, error) {
 	}
 	n, err := u.f.Write(b)
 	u.tally.add(off, b[:n])
-	u.grew(int64(n))
+	u.grew(int64(n), err)
 	return n, u.classify(err)
 }
 
@@ -155,7 +158,7 @@ func (u *upload) ReadFrom(src io.Reader) (done int64, err error) {
 			return done, err
 		}
 		m, err := u.copy(src, off, n)
-		u.grew(m)
+		u.grew(m, err)
 		done += m
 		if limited != nil {
 			limited.N -= m
@@ -217,6 +220,7 @@ func (u *upload) WriteAt(b []byte, off int64) (int, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.filled.add(off, off+int64(n))
+	u.unsure = u.unsure || err != nil
 	return n, u.classify(err)
 }
 
@@ -321,7 +325,7 @@ func (u *upload) measure() {
 	if err != nil {
 		return
 	}
-	if u.mode, u.mtime = n.mode, n.mtime; n.size < u.end { // a write failed
+	if u.mtime = n.mtime; n.size < u.end { // a write failed
 		u.h.release(u.end - n.size)
 		u.end = n.size
 	}
@@ -349,8 +353,12 @@ func (u *upload) seal() error {
 		u.sealed = false
 		return u.classify(err)
 	}
-	u.measure()
-	u.mark()
+	if u.unsure || u.end >= u.h.sums.least {
+		u.measure()
+		u.mark()
+	}
+	u.h.giveBack(u.granted)
+	u.granted = 0
 	return nil
 }
 
@@ -399,30 +407,23 @@ func (u *upload) publish() *change {
 		if err := u.fresh(p); err != nil {
 			return err
 		}
-		old, err := to.lstat(p.Base())
-		switch {
-		case missing(err):
-		case err != nil:
-			return classify(err, p)
-		case old.mode.IsDir():
-			return fault.New(fault.IsDir, "%s: is a directory", p)
-		case u.want.New, old.mode&fs.ModeIrregular != 0:
-			return taken(p)
-		case old.mode.IsRegular() && old.mode != u.mode && u.attr.Mode == nil:
-			if err := u.f.Chmod(old.mode.Perm()); err != nil {
-				return classify(err, p)
+		if !u.vacant { // else the rename tells
+			if c.gone, err = u.replaces(to, p); err != nil {
+				return err
 			}
-			u.mode = old.mode
 		}
-		c.gone = old.counts()
 		c.places, c.dirs = []place{to.at(p.Base())}, []*dir{to}
 		c.intent = intent{verb: verbPut, stage: e.id, to: p, delta: u.end - c.gone}
 		return nil
 	}
 	c.do = func() error {
-		return h.stepped("rename", true, func() error {
-			return move(h.stage, e.name(), to, c.names[0].Base(), !u.want.New)
+		err := h.stepped("rename", true, func() error {
+			return move(h.stage, e.name(), to, c.names[0].Base(), !u.want.New && !u.vacant)
 		})
+		if errors.Is(err, fs.ErrExist) && !u.want.New {
+			u.vacant, c.again = false, true
+		}
+		return err
 	}
 	c.settle = func() []*entry {
 		delete(h.entries, e.id)
@@ -432,6 +433,23 @@ func (u *upload) publish() *change {
 		return append(h.parts.takeAt(c.names[0]), h.parts.takeAt(e.path)...)
 	}
 	return c
+}
+
+// replaces looks at what has the name p in to. It returns how many bytes go with it, whose mode the stage gets.
+func (u *upload) replaces(to *dir, p Path) (int64, error) {
+	old, err := to.lstat(p.Base())
+	switch {
+	case missing(err):
+		return 0, nil
+	case err != nil:
+	case old.mode.IsDir():
+		err = fault.New(fault.IsDir, "%s: is a directory", p)
+	case u.want.New, old.mode&fs.ModeIrregular != 0:
+		err = taken(p)
+	case old.mode.IsRegular() && u.attr.Mode == nil:
+		err = u.f.Chmod(old.mode.Perm())
+	}
+	return old.counts(), classify(err, p)
 }
 
 // fresh refuses to publish a tail behind the head of a file that became another one meanwhile: that would undo what
