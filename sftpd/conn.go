@@ -29,9 +29,9 @@ type conn struct {
 
 	mu       sync.Mutex
 	channels map[*channel]struct{}
-	drafts   int           // open in all channels
-	here     chan struct{} // closed when there are none any more
-	alone    *time.Timer   // ends a connection without a channel
+	drafts   int         // open in all channels
+	asks     bool        // ask runs
+	alone    *time.Timer // ends a connection without a channel
 	serving  sync.WaitGroup
 }
 
@@ -129,9 +129,9 @@ func (c *conn) leave() {
 func (c *conn) opened() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.drafts++; c.drafts == 1 {
-		c.here = make(chan struct{})
-		go c.ask(c.here)
+	if c.drafts++; !c.asks {
+		c.asks = true
+		go c.ask()
 	}
 }
 
@@ -139,22 +139,30 @@ func (c *conn) opened() {
 func (c *conn) closed() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.drafts--; c.drafts == 0 {
-		close(c.here)
-	}
+	c.drafts--
 }
 
-// ask tells the session that the peer is there, as long as it asks for something or answers.
-func (c *conn) ask(ended <-chan struct{}) {
+// needless reports whether ask may end, for no draft is open any more.
+func (c *conn) needless() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asks = c.drafts > 0
+	return !c.asks
+}
+
+// ask tells the session that the peer is there, as long as it asks for something or answers. Who sends many small files has
+// a draft open again at the next look.
+func (c *conn) ask() {
 	tick := time.NewTicker(c.srv.limits.here)
 	defer tick.Stop()
 	for {
 		select {
-		case <-ended:
-			return
 		case <-c.sess.Context().Done():
 			return
 		case <-tick.C:
+		}
+		if c.needless() {
+			return
 		}
 		if time.Since(time.Unix(0, c.heard.Load())) > c.srv.limits.here {
 			if _, _, err := c.ssh.SendRequest("keepalive@openssh.com", true, nil); err != nil {

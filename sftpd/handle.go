@@ -208,7 +208,8 @@ func (h *handle) publish() error {
 	if err := h.file.Whole(); err != nil {
 		return err
 	}
-	return session.CommitAll([]*session.Transfer{h.file})[0]
+	_, err := h.file.Commit(nil)
+	return err
 }
 
 // abandon is abandon@sampan: CLOSE for an upload that is not to be published; what came is parked.

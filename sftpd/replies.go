@@ -24,6 +24,7 @@ type replies struct {
 	broken   bool           // nobody takes them
 	patience *time.Timer
 	late     *time.Timer
+	lingers  bool // late runs
 }
 
 // burst is how much is gathered, and mostQueued how much waits behind what is being sent before the reading of requests
@@ -49,8 +50,7 @@ func (r *replies) expect() {
 	r.owed++
 }
 
-// send takes a reply, to be sent by the next flush or when much is gathered. What the requests behind it take may be
-// longer than its reader thinks: it waits for lateness at most.
+// send takes a reply, to be sent by the next flush or when much is gathered.
 func (r *replies) send(p *sftp.Packet) {
 	r.mu.Lock()
 	for r.bytes > mostQueued && !r.broken {
@@ -59,12 +59,20 @@ func (r *replies) send(p *sftp.Packet) {
 	r.queue = append(r.queue, p)
 	r.bytes += p.Len()
 	full := r.bytes >= burst
-	if len(r.queue) == 1 && !r.writing {
-		r.late.Reset(lateness)
-	}
 	r.mu.Unlock()
 	if full {
 		r.flush()
+	}
+}
+
+// linger lets what is gathered wait for the reply to another request, which may take longer than its reader thinks: for
+// lateness at most.
+func (r *replies) linger() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.queue) > 0 && !r.writing && !r.lingers {
+		r.lingers = true
+		r.late.Reset(lateness)
 	}
 }
 
@@ -94,7 +102,10 @@ func (r *replies) flush() {
 	if r.writing || len(r.queue) == 0 {
 		return
 	}
-	r.late.Stop()
+	if r.lingers {
+		r.late.Stop()
+		r.lingers = false
+	}
 	r.writing = true
 	for len(r.queue) > 0 {
 		some := r.queue

@@ -47,6 +47,7 @@ func (ch *channel) sftp() uint32 {
 	for err == nil {
 		err = s.next()
 	}
+	s.out.flush()
 	s.running.Wait()
 	for name, h := range s.open {
 		s.forget(name, h)
@@ -83,7 +84,9 @@ func (s *subsystem) ready() bool {
 
 // next runs one request.
 func (s *subsystem) next() error {
-	if !s.ready() {
+	if s.ready() {
+		s.out.linger()
+	} else {
 		s.out.flush()
 	}
 	p, err := sftp.ReadPacket(s.in)
