@@ -76,18 +76,36 @@ func (u *upload) Truncate(n int64) error {
 		u.filled.cut(n)
 	}
 	u.end = n
-	return nil
+	if u.told > n {
+		err = u.tell()
+	}
+	return u.classify(err)
 }
 
-// changes notes that the content changes from off on. Where that is within what was kept of a file, or leaves a gap, the
-// ledger hears that after a crash nobody will know what the stage holds. u.mu is held.
+// changes notes that the content changes from off on. Where that leaves a gap, the ledger hears that after a crash nobody will
+// know what the stage holds behind it; where it is within what was kept of a file, that nothing is the head of anything. u.mu is held.
 func (u *upload) changes(off int64) error {
-	u.altered = u.altered || off < u.want.From && !u.want.Part
-	if u.random || !u.altered && off <= u.filled.whole() {
+	was := u.altered
+	u.altered = was || off < u.want.From && !u.want.Part
+	if u.altered == was && (u.random || !u.altered && off <= u.filled.whole()) {
 		return nil
 	}
-	err := u.h.setRandom(u.e)
-	u.random = err == nil
+	return u.tell()
+}
+
+// tellEvery is how many bytes of a stage that is written out of order may come before the ledger hears of them.
+const tellEvery = 8 << 20
+
+// tell tells the ledger how many bytes stand before the first gap. u.mu is held.
+func (u *upload) tell() error {
+	whole := u.filled.whole()
+	if u.altered {
+		whole = 0
+	}
+	err := u.h.setRandom(u.e, whole)
+	if err == nil {
+		u.random, u.told = true, whole
+	}
 	return err
 }
 

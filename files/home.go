@@ -62,6 +62,7 @@ type entry struct {
 	owner  string
 	path   Path
 	random bool  // written out of order
+	whole  int64 // of such a stage: so many bytes stand before its first gap, as far as the ledger knows
 	synced int64 // so many bytes of it are on stable storage
 	size   int64 // of a part
 	time   time.Time

@@ -17,7 +17,7 @@ import (
 //
 //	C version "boot" strict clean published next    checkpoint: the first line, and only there
 //	S id "owner" "path"                             a stage begins; also what a stage or part was in a checkpoint
-//	W id                                            the stage is written out of order: its gaps are not known
+//	W id bytes                                      the stage is written out of order: behind so many bytes its gaps are not known
 //	Y id bytes                                      so many bytes of it are on stable storage
 //	H id bytes state inode size mtime               so many bytes of part id are hashed, as long as its file is that one
 //	I seq verb id "from" "to" inode delta dir       intent: what is about to happen to names
@@ -103,7 +103,7 @@ func (s *state) encode() []byte {
 func sealEntry(buf []byte, id uint64, e *entry) []byte {
 	buf = sealStage(buf, id, e)
 	if e.random {
-		buf = sealRandom(buf, id)
+		buf = sealRandom(buf, id, e.whole)
 	}
 	if e.synced > 0 {
 		buf = sealSynced(buf, id, e.synced)
@@ -118,7 +118,9 @@ func sealStage(buf []byte, id uint64, e *entry) []byte {
 	return record(buf, 'S').uint(id).str(e.owner).str(e.path.String()).seal()
 }
 
-func sealRandom(buf []byte, id uint64) []byte { return record(buf, 'W').uint(id).seal() }
+func sealRandom(buf []byte, id uint64, whole int64) []byte {
+	return record(buf, 'W').uint(id).int(whole).seal()
+}
 
 func sealSynced(buf []byte, id uint64, n int64) []byte {
 	return record(buf, 'Y').uint(id).int(n).seal()
@@ -186,8 +188,12 @@ func (s *state) apply(body string) bool {
 			s.next = max(s.next, id+1)
 		}
 	case "W":
-		if e := s.entries[uint64(f.int())]; e != nil {
-			e.random = true
+		id, n := uint64(f.int()), int64(0)
+		if f.rest != "" { // older ledgers do not tell
+			n = f.int()
+		}
+		if e := s.entries[id]; e != nil && f.good {
+			e.random, e.whole = true, n
 		}
 	case "Y":
 		id, n := uint64(f.int()), f.int()

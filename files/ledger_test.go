@@ -8,7 +8,7 @@ import (
 
 func sampleLedger() []byte {
 	s := &state{boot: "b o\"ot", strict: true, published: 4711, next: 9, entries: map[uint64]*entry{
-		3: {id: 3, owner: "alice", path: mustPath("/d/x"), random: true, synced: 77},
+		3: {id: 3, owner: "alice", path: mustPath("/d/x"), random: true, whole: 70, synced: 77},
 	}}
 	text := s.encode()
 	text = sealStage(text, 4, &entry{id: 4, owner: "李 \xff", path: mustPath("/with space\"")})
@@ -32,7 +32,7 @@ func TestLedgerReplay(t *testing.T) {
 		t.Errorf("state is %+v", s)
 	case s.published != 4711+10-5:
 		t.Errorf("published is %d", s.published)
-	case len(s.entries) != 1 || e == nil || e.path != mustPath("/e/x") || !e.random || e.synced != 77 || e.owner != "alice":
+	case len(s.entries) != 1 || e == nil || e.path != mustPath("/e/x") || !e.random || e.whole != 70 || e.synced != 77 || e.owner != "alice":
 		t.Errorf("entries are %v, %+v", s.entries, e)
 	case e.kept == nil || e.kept.n != 70 || string(e.kept.state) != "state" || e.kept.file != node{id: nodeID{ino: 1<<64 - 1}, size: 77, mtime: -1}:
 		t.Errorf("kept is %+v", e.kept)

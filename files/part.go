@@ -153,7 +153,7 @@ func (h *Home) settlePart(u *upload) error {
 	}
 	h.mu.Lock()
 	e.kept = k
-	e.random, e.synced = false, max(synced, min(e.synced, e.size))
+	e.random, e.whole, e.synced = false, 0, max(synced, min(e.synced, e.size))
 	records := sealEntry(nil, e.id, e)
 	h.mu.Unlock()
 	if err := h.record(records); err != nil {

@@ -217,8 +217,11 @@ func (h *Home) adoptOne(s *state, from *dir, name string, alive bool) (*entry, e
 		return nil, h.stepped("sweep", true, func() error { return from.unlink(name, n.mode.IsDir()) })
 	}
 	keep := n.size
-	if !alive || e.random && from == h.stage {
+	switch {
+	case !alive:
 		keep = min(keep, e.synced)
+	case e.random && from == h.stage:
+		keep = min(keep, max(e.synced, e.whole))
 	}
 	if keep == 0 {
 		return nil, h.stepped("sweep", true, func() error { return from.unlink(name, false) })
@@ -230,7 +233,7 @@ func (h *Home) adoptOne(s *state, from *dir, name string, alive bool) (*entry, e
 	if err != nil {
 		return nil, err
 	}
-	e.random, e.size, e.synced = false, keep, min(e.synced, keep)
+	e.random, e.whole, e.size, e.synced = false, 0, keep, min(e.synced, keep)
 	e.time = time.Unix(0, n.mtime)
 	return e, nil
 }

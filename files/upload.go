@@ -34,13 +34,14 @@ type upload struct {
 	unsure  bool       // a write failed: the stage may be smaller
 	mtime   int64      // as measure saw it
 	filled  spans
-	attr    Attr // what Set said
-	altered bool // it was changed within what it kept of the file
-	random  bool // the ledger knows that it is written out of order
-	full    bool // the quota refused the last bytes that were asked for
-	tried   bool // Commit was called
-	sealed  bool // by a Commit under way
-	over    bool // committed, parked or dropped
+	attr    Attr  // what Set said
+	altered bool  // it was changed within what it kept of the file
+	random  bool  // the ledger knows that it is written out of order
+	told    int64 // and of so many bytes before the first gap
+	full    bool  // the quota refused the last bytes that were asked for
+	tried   bool  // Commit was called
+	sealed  bool  // by a Commit under way
+	over    bool  // committed, parked or dropped
 	flying  sync.WaitGroup
 }
 
@@ -221,6 +222,9 @@ func (u *upload) WriteAt(b []byte, off int64) (int, error) {
 	defer u.mu.Unlock()
 	u.filled.add(off, off+int64(n))
 	u.unsure = u.unsure || err != nil
+	if u.random && !u.altered && u.filled.whole()-u.told >= tellEvery {
+		_ = u.tell() // if it fails, what is known already stays known
+	}
 	return n, u.classify(err)
 }
 
@@ -247,12 +251,12 @@ func (u *upload) makeRoom(a, b int64) (next bool, err error) {
 	return next, nil
 }
 
-// setRandom tells the ledger that after a crash nobody will know the gaps of e.
-func (h *Home) setRandom(e *entry) error {
+// setRandom tells the ledger that after a crash nobody will know the gaps of e behind whole.
+func (h *Home) setRandom(e *entry, whole int64) error {
 	h.mu.Lock()
-	e.random = true
+	e.random, e.whole = true, whole
 	h.mu.Unlock()
-	return h.record(sealRandom(nil, e.id))
+	return h.record(sealRandom(nil, e.id, whole))
 }
 
 // Size implements Upload.
