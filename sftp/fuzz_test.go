@@ -46,7 +46,7 @@ func FuzzReply(f *testing.F) {
 		if len(body) == 0 || r.Parse(&Packet{b: append(make([]byte, 4), body...)}) != nil {
 			return
 		}
-		for _, p := range []parsed{&StatVFS{}, &Limits{}, &Space{}, &Sums{}, &Owners{}, &Part{}} {
+		for _, p := range []parsed{&StatVFS{}, &Limits{}, &Space{}, &Sums{}, &Owners{}, &Part{}, &Token{}} {
 			_ = p.Parse(r.Payload)
 		}
 		names := NamesPacket(r.ID)

@@ -285,6 +285,25 @@ func (t *Part) Parse(payload []byte) error {
 	return f.err("a reply")
 }
 
+// A Token answers share@sampan: who knows it may join.
+type Token [16]byte
+
+func (t Token) put(p *Packet) { putString(p, t[:]) }
+
+// Parse reads what put wrote.
+func (t *Token) Parse(payload []byte) error {
+	f := fields{b: payload}
+	*t = f.token()
+	return f.err("a reply")
+}
+
+func (f *fields) token() (t Token) {
+	b := f.bytes()
+	f.bad = f.bad || len(b) != len(t)
+	copy(t[:], b)
+	return t
+}
+
 // Vendor is what vendor-id tells about a program, in VERSION.
 type Vendor struct {
 	Vendor, Product, Version string

@@ -18,6 +18,7 @@ const (
 	algos                     // Request.Algorithms
 	block                     // Request.Block
 	ids                       // Request.IDs, two lists
+	token                     // Request.Token
 )
 
 // shapes tells which fields a request has, in which order. Both ends read and write by it.
@@ -64,6 +65,8 @@ var extended = map[string][]field{
 	ExtDropPart:    {path},
 	ExtResume:      {path, offset, size},
 	ExtAbandon:     {handle},
+	ExtShare:       {handle},
+	ExtJoin:        {token},
 }
 
 // A Request is any request. Which fields mean something is told by shapes; slices are parts of the packet.
@@ -83,6 +86,7 @@ type Request struct {
 	Algorithms string // by commas, the preferred one first
 	Block      uint32
 	UIDs, GIDs []uint32
+	Token      Token
 }
 
 // Known reports whether the request is one that shapes knows; of others only the type, the id and the name are read.
@@ -138,6 +142,8 @@ func (r *Request) read(f *fields, what field) {
 		r.Block = f.uint32()
 	case ids:
 		r.UIDs, r.GIDs = numbers(f.bytes()), numbers(f.bytes())
+	case token:
+		r.Token = f.token()
 	}
 }
 
@@ -197,6 +203,8 @@ func (r *Request) write(p *Packet, what field) {
 				p.uint32(id)
 			}
 		}
+	case token:
+		putString(p, r.Token[:])
 	}
 }
 

@@ -127,6 +127,66 @@ func cutUploadIsParked(t *testing.T, h *house) {
 	p.want(sftp.NoSuchFile, sftp.Request{Extension: sftp.ExtPart, Path: "/a"})
 }
 
+// TestJoinedUpload: sessions of one account that know the token write one file together; only the handle that was shared
+// publishes it, and nobody else joins.
+func TestJoinedUpload(t *testing.T) { inBoth(t, joinedUpload) }
+
+func joinedUpload(t *testing.T, h *house) {
+	h.add("alice", 1000)
+	h.add("bob", account.Unlimited)
+	p, other, bob := h.sftp("alice"), h.sftp("alice"), h.sftp("bob")
+	share := func(f []byte) (k sftp.Token) {
+		if err := k.Parse(p.must(sftp.TypeExtendedReply, sftp.Request{Extension: sftp.ExtShare, Handle: f}).Payload); err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	join := func(q *peer, k sftp.Token) []byte {
+		return q.must(sftp.TypeHandle, sftp.Request{Extension: sftp.ExtJoin, Token: k}).Handle
+	}
+	p.store("/read", "only")
+	p.want(sftp.PermissionDenied, sftp.Request{Extension: sftp.ExtShare, Handle: p.open("/read", sftp.OpenRead)})
+	f := p.open("/a", put)
+	k := share(f)
+	if k != share(f) {
+		t.Error("a second token for the same handle")
+	}
+	bob.want(sftp.NoSuchFile, sftp.Request{Extension: sftp.ExtJoin, Token: k})
+	other.want(sftp.NoSuchFile, sftp.Request{Extension: sftp.ExtJoin, Token: sftp.Token{1}})
+	j, unused := join(other, k), join(p, k)
+	other.want(sftp.PermissionDenied, sftp.Request{Extension: sftp.ExtShare, Handle: j})
+	other.want(sftp.PermissionDenied, sftp.Request{Type: sftp.TypeRead, Handle: j, Size: 1})
+	other.write(j, 6, "second, ")
+	p.write(f, 0, "first, "[:6])
+	other.close(j)
+	h.missing("alice", "a")
+	p.want(sftp.OK, sftp.Request{Extension: sftp.ExtAbandon, Handle: unused})
+	p.write(f, 14, "third")
+	p.close(f)
+	h.holds("alice", "a", "first,second, third")
+	other.want(sftp.NoSuchFile, sftp.Request{Extension: sftp.ExtJoin, Token: k})
+
+	f = p.open("/a", put) // what a joined WRITE lacks, the upload lacks
+	j = join(other, share(f))
+	p.write(f, 0, strings.Repeat("x", 500))
+	other.want(sftp.Failure, sftp.Request{Type: sftp.TypeWrite, Handle: j, Offset: 500, Data: make([]byte, 600)})
+	p.want(sftp.Failure, sftp.Request{Type: sftp.TypeClose, Handle: f})
+	h.holds("alice", "a", "first,second, third")
+	other.want(sftp.Failure, sftp.Request{Type: sftp.TypeWrite, Handle: j, Data: []byte("late")})
+
+	f = p.open("/b", put) // the session that opened it dies, and another one goes on behind what is there
+	j = join(other, share(f))
+	other.write(j, 5, "joined")
+	p.write(f, 0, "first")
+	p.ssh.Close()
+	eventually(t, "the part is there", func() bool {
+		var part sftp.Part
+		r := other.ask(sftp.Request{Extension: sftp.ExtPart, Path: "/b"})
+		return r.Type == sftp.TypeExtendedReply && part.Parse(r.Payload) == nil && part.Size == 11
+	})
+	other.want(sftp.Failure, sftp.Request{Type: sftp.TypeWrite, Handle: j, Data: []byte("late")})
+}
+
 // TestManyInFlight: 200 requests are on their way at once, in every order of replies.
 func TestManyInFlight(t *testing.T) { inBoth(t, manyInFlight) }
 

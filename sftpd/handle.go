@@ -1,6 +1,7 @@
 package sftpd
 
 import (
+	"crypto/rand"
 	"encoding/binary"
 	"io"
 	"io/fs"
@@ -23,10 +24,12 @@ type handle struct {
 	path   files.Path
 	file   *session.Transfer // nil of a directory
 	draft  bool
+	joined bool // the draft is another handle's, of this session or another one
 	reads  bool
 	writes bool
 	busy   sync.WaitGroup // requests that run apart on it
 	users  atomic.Int32   // how many they are
+	shared *sftp.Token    // what others join it by; nil if nobody may
 
 	// of a directory: the listing, with what was taken out of it and not sent yet
 	next  func() (files.Info, error, bool)
@@ -41,9 +44,14 @@ type handle struct {
 // close ends what is open; a draft that was not published is parked.
 func (h *handle) close() {
 	h.busy.Wait()
-	if h.file == nil {
+	switch {
+	case h.file == nil:
 		h.stop()
 		return
+	case h.joined:
+		return
+	case h.shared != nil:
+		h.conn.srv.shared.Delete(*h.shared)
 	}
 	h.file.Close()
 	if h.draft {
@@ -180,7 +188,7 @@ func (a *ask) close() (*sftp.Packet, error) {
 	s, h := a.sub, a.h
 	s.forget(string(a.Handle), h)
 	if !h.draft || h.file.Dropped() {
-		if h.file != nil && !h.draft {
+		if h.file != nil && !h.draft && !h.joined {
 			h.file.Whole()
 		}
 		return a.end()
@@ -216,6 +224,34 @@ func (h *handle) publish() error {
 func (a *ask) abandon() (*sftp.Packet, error) {
 	a.sub.forget(string(a.Handle), a.h)
 	return a.end()
+}
+
+// share is share@sampan: who shows the token, over this connection or another one of the account, may join in writing.
+func (a *ask) share() (*sftp.Packet, error) {
+	h := a.h
+	if !h.draft {
+		return nil, fault.New(fault.Denied, "the handle is not open for writing")
+	}
+	if h.shared == nil {
+		h.shared = new(sftp.Token)
+		rand.Read(h.shared[:])
+		a.sub.srv.shared.Store(*h.shared, h)
+	}
+	return sftp.ExtendedPacket(a.ID, *h.shared), nil
+}
+
+// join is join@sampan: OPEN for what is shared. CLOSE of the handle only ends the joining; what is not written by the CLOSE of the
+// one that was shared is refused.
+func (a *ask) join() (*sftp.Packet, error) {
+	return a.sub.opening(a, func() (*handle, error) {
+		found, ok := a.sub.srv.shared.Load(a.Token)
+		if ok {
+			if h := found.(*handle); h.conn.acct.Name == a.sub.acct.Name {
+				return &handle{path: h.path, file: h.file, joined: true, writes: true}, nil
+			}
+		}
+		return nil, fault.New(fault.NotExist, "nothing is shared by that token")
+	})
 }
 
 // end closes a handle without publishing, behind what still runs on it.

@@ -138,4 +138,8 @@ uint64 size, uint64 time (seconds since 1970), string SHA-256 of all of it (32 b
 there: of the part if that is its exact size, else of the file. An offset of 2^64-1 is the end; a size of 2^64-1 is not known.
 The reply is a HANDLE; WRITE still tells offsets from the first byte.`,
 	"abandon@sampan": `(string handle) closes an upload that is not to be published: what came is kept as a part.`,
+	"share@sampan": `(string handle) lets other sessions of the account write to what the handle has open for writing. The EXTENDED_REPLY
+holds a string of 16 bytes, the token.`,
+	"join@sampan": `(string token) opens what was shared, on this connection or another one; the reply is a HANDLE to write by. CLOSE of it
+publishes nothing. A WRITE that is not answered when the handle that was shared is closed may be refused, so a client waits for all answers first.`,
 }

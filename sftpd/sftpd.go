@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -47,6 +48,7 @@ type Server struct {
 	rows   map[key]*row
 	ssh    ssh.ServerConfig
 	gate   gate
+	shared sync.Map // of sftp.Token: *handle
 
 	street *session.Acceptor
 }

@@ -21,6 +21,7 @@ var zhSftpd = map[string]string{
 	"The operator has not decided yet.":                                                         "操作员尚未决定。",
 	"this server does not know that request":                                                    "此服务器不支持该请求",
 	"a connection may have %d files and directories open at once; close some":                   "一个连接最多同时打开 %d 个文件和目录；请关闭一些",
+	"nothing is shared by that token":                                                           "这个令牌下没有共享的文件",
 	"there is no such handle":                                                                   "没有这个句柄",
 	"to truncate needs a file that is opened for writing":                                       "截断需要以写方式打开的文件",
 	"%d is no offset that a file can have":                                                      "%d 不是文件可能有的位置",
