@@ -109,7 +109,8 @@ type copying struct {
 type sight struct {
 	info  files.Info
 	there bool
-	sure  bool // else one was not allowed to look
+	sure  bool  // else one was not allowed to look
+	part  int64 // size of a part of which only the head is kept; 0 if there is none, or all of it is
 }
 
 func (c *copying) say(m words.Message) {
@@ -305,6 +306,7 @@ func (c *copying) move(ctx context.Context, source files.Info, target sight, b b
 	if c.converts() {
 		size = -1
 	}
+	target.part = b.size
 	out, err := c.create(ctx, target, files.Want{From: b.from, Size: size, Part: b.part, New: c.o.NoClobber})
 	if err != nil {
 		return err

@@ -20,6 +20,7 @@ const bigFile = 1 << 20
 type beginning struct {
 	from int64
 	part bool      // from is of a part, else of the file (servers that know no parts keep a cut upload under its name)
+	size int64     // of the part, of which what is behind from may have gaps; 0 if it is all kept
 	hash hash.Hash // of what is kept; nil if only both ends know it
 }
 
@@ -60,6 +61,11 @@ func (c *copying) resume(ctx context.Context, source, target files.Info, there b
 		if ours != nil && bytes.Equal(ours, theirs) {
 			return beginning{from: size, part: part, hash: h}, nil
 		}
+		if r, ok := c.dst.(*sshRemote); ok && part && ours != nil {
+			if b, err := c.headOf(ctx, r, size); b.from > 0 || err != nil {
+				return b, err
+			}
+		}
 		if ours == nil {
 			c.say(words.M("%s: the server cannot prove the %d bytes that are here already; starting over", c.r.From.String(), size))
 			c.r.Restarted = true
@@ -71,6 +77,19 @@ func (c *copying) resume(ctx context.Context, source, target files.Info, there b
 		c.r.Restarted = true
 	}
 	return zero, nil
+}
+
+// headOf finds a beginning in a part of which the last bytes may have gaps; from is 0 if there is none.
+func (c *copying) headOf(ctx context.Context, r *sshRemote, size int64) (beginning, error) {
+	n, theirs, err := r.beforeGaps(ctx, c.r.To, size)
+	if err != nil || n == 0 {
+		return beginning{}, err
+	}
+	h, ours, err := c.head(ctx, n)
+	if err != nil || ours == nil || !bytes.Equal(ours, theirs) {
+		return beginning{}, err
+	}
+	return beginning{from: n, part: true, size: size, hash: h}, nil
 }
 
 // kept returns size and SHA-256 of what an earlier try left at the target; size 0 if nothing.

@@ -140,8 +140,11 @@ func (r *sshRemote) begin(conn *sshConn) (*wire, error) {
 	if err := w.hello(); err != nil {
 		return nil, w.lost(err)
 	}
-	// ProFTPD hashes without offering it.
-	w.hashes = w.has(sftp.ExtCheckName) || w.has(sftp.ExtCheckFile) || strings.HasPrefix(string(conn.ServerVersion()), "SSH-2.0-mod_sftp")
+	// ProFTPD hashes without offering it, and opens a second session on a connection but then takes from one of them only. So
+	// who is not known to do better gets one on each connection.
+	server := string(conn.ServerVersion())
+	w.hashes = w.has(sftp.ExtCheckName) || w.has(sftp.ExtCheckFile) || strings.HasPrefix(server, "SSH-2.0-mod_sftp")
+	w.several = w.ours() || strings.HasPrefix(server, "SSH-2.0-OpenSSH_")
 	return w, nil
 }
 

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,14 +13,14 @@ import (
 )
 
 // A long link holds more than one channel of SSH can carry: the window of a channel is 2 MiB here and at most servers, and that of
-// a TCP connection is bounded too. So a big file is fetched over several sessions, of two connections, and the files of a
+// a TCP connection is bounded too. So a big file goes over several sessions, of two connections, and the files of a
 // tree are shared out among them. Servers that allow fewer are served as they wish, without a word.
 
 // A lane is a file that is open on one session.
 type lane struct {
 	w      *wire
 	handle []byte
-	flying int64 // bytes that were asked for and did not come
+	flying int64 // bytes that were asked for, or sent, and not answered
 }
 
 // close gives the handle back.
@@ -38,7 +39,8 @@ type extras struct {
 	turn     atomic.Uint32
 	dialing  sync.Mutex // held while the second connection is made
 	second   *sshConn
-	refused  bool // it is
+	refused  bool        // it is
+	shaky    atomic.Bool // one broke under an upload, which was cut by it: no other one uses them
 
 	using sync.Mutex
 	users int           // transfers that may want them
@@ -75,7 +77,8 @@ func (x *extras) unused() {
 	}
 }
 
-// worth is for how many bytes each of them pays. All but the first go over the second connection.
+// worth is for how many bytes each of them pays. All but the first go over the second connection. Where a connection may have one
+// session only, there is one further one, which goes there.
 var worth = [len(extras{}.sessions)]int64{16 << 20, 64 << 20, 64 << 20}
 
 // longTrip is the round trip from which on they do.
@@ -148,9 +151,12 @@ func (r *sshRemote) openExtra(ctx context.Context, n int) (*wire, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.timeout())
 	defer cancel()
 	r.mu.Lock()
-	conn := r.conn
+	conn, several := r.conn, r.wire != nil && r.wire.several
 	r.mu.Unlock()
-	if n > 0 {
+	if n > 0 && !several {
+		return nil, errNoExtra
+	}
+	if n > 0 || !several {
 		var err error
 		if conn, err = r.secondConn(ctx); err != nil {
 			return nil, err
@@ -215,22 +221,38 @@ func (r *sshRemote) secondConn(ctx context.Context) (*sshConn, error) {
 	return conn, nil
 }
 
-// lane opens the file that i describes on a further session, and hands it over if it is the same one there.
-func (r *sshRemote) lane(ctx context.Context, n int, i files.Info, joined chan<- *lane) {
+// lanes are what one transfer goes over.
+type lanes struct {
+	all    []*lane    // the first one is that on which the file was opened; none when it is closed
+	joined chan *lane // hands over further ones; nil if none are wanted
+	stop   func()     // ends the looking for them; nil likewise
+}
+
+// wide reports whether further lanes would pay: the link is long and there is enough to move.
+func (l *lanes) wide(left int64) bool { return l.all[0].w.trip() >= longTrip && left >= worth[0] }
+
+// widen has the file opened on further sessions by open, which has to make sure that it is the same one there.
+func (l *lanes) widen(ctx context.Context, r *sshRemote, left int64, open func(context.Context, *wire) ([]byte, error)) {
+	ctx, l.stop = context.WithCancel(ctx)
+	l.joined = make(chan *lane)
+	for n, least := range worth {
+		if left >= least {
+			go r.lane(ctx, n, open, l.joined)
+		}
+	}
+}
+
+// lane hands over a file that is opened on a further session.
+func (r *sshRemote) lane(ctx context.Context, n int, open func(context.Context, *wire) ([]byte, error), joined chan<- *lane) {
 	w, err := r.extra(ctx, n)
 	if err != nil {
 		return
 	}
-	handle, err := w.start(sftp.Request{Type: sftp.TypeOpen, Path: i.Path.String(), Flags: sftp.OpenRead}).handle(ctx)
+	handle, err := open(ctx, w)
 	if err != nil {
 		return
 	}
 	l := &lane{w: w, handle: handle}
-	a, err := w.start(sftp.Request{Type: sftp.TypeFstat, Handle: handle}).attrs(ctx)
-	if err != nil || changed(i, sftpInfo(i.Path, a)) {
-		l.close()
-		return
-	}
 	select {
 	case joined <- l:
 	case <-ctx.Done():
@@ -238,15 +260,37 @@ func (r *sshRemote) lane(ctx context.Context, n int, i files.Info, joined chan<-
 	}
 }
 
-// widen has the file opened on further sessions, where the link is long and there is enough to come.
+// join takes a further lane that is ready.
+func (l *lanes) join() {
+	select {
+	case next := <-l.joined:
+		l.all = append(l.all, next)
+	default:
+	}
+}
+
+// emptiest is the lane to use next.
+func (l *lanes) emptiest() *lane {
+	least := l.all[0]
+	for _, other := range l.all[1:] {
+		if other.flying < least.flying {
+			least = other
+		}
+	}
+	return least
+}
+
+// widen has the file opened on further sessions, where that pays.
 func (b *sftpBody) widen(r *sshRemote) {
-	if b.lanes[0].w.trip() < longTrip {
+	if !b.wide(b.left) {
 		return
 	}
-	ctx, stop := context.WithCancel(b.ctx)
 	done := r.extras.use()
-	b.joined = make(chan *lane)
-	b.stopLanes = func() {
+	b.lanes.widen(b.ctx, r, b.left, func(ctx context.Context, w *wire) ([]byte, error) {
+		return w.openSame(ctx, b.info.Path, sftp.OpenRead, func(a sftp.Attrs) bool { return !changed(b.info, sftpInfo(b.info.Path, a)) })
+	})
+	stop := b.stop
+	b.stop = func() {
 		stop()
 		go func(looks []*rpc) { // the last answers come still
 			for _, c := range looks {
@@ -255,44 +299,98 @@ func (b *sftpBody) widen(r *sshRemote) {
 			done()
 		}(b.looks)
 	}
-	for n, least := range worth {
-		if b.left >= least {
-			go r.lane(ctx, n, b.info, b.joined)
+}
+
+// widen has the stage opened on further sessions, where that pays.
+func (u *sftpUpload) widen(left int64) {
+	if !u.wide(left) || u.r.extras.shaky.Load() || u.w.ours() && !u.w.has(sftp.ExtShare) {
+		return
+	}
+	done := u.r.extras.use()
+	u.lanes.widen(u.ctx, u.r, left, u.invite())
+	stop := u.stop
+	u.stop = func() {
+		stop()
+		done()
+	}
+}
+
+// invite returns what opens the stage on a further session. Sampan gives a token for it. Elsewhere it has a name, but under that there
+// may be another one by then, somebody else's: so it gets a time of access by which it is known, which writing does not change.
+func (u *sftpUpload) invite() func(context.Context, *wire) ([]byte, error) {
+	if u.w.ours() {
+		asked := u.w.start(sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtShare, Handle: u.handle})
+		token := sync.OnceValues(func() (t sftp.Token, err error) {
+			err = asked.parsed(u.ctx, &t)
+			return t, err
+		})
+		return func(ctx context.Context, w *wire) ([]byte, error) {
+			t, err := token()
+			if err != nil {
+				return nil, err
+			}
+			return w.start(sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtJoin, Token: t}).handle(ctx)
+		}
+	}
+	mark := sftp.Attrs{Has: sftp.HasTimes, Atime: rand.Uint32() >> 1, Mtime: uint32(time.Now().Unix())}
+	asked := u.w.start(sftp.Request{Type: sftp.TypeFsetstat, Handle: u.handle, Attrs: mark})
+	marked := sync.OnceValue(func() error { return asked.ok(u.ctx) })
+	u.marked = true
+	return func(ctx context.Context, w *wire) ([]byte, error) {
+		if err := marked(); err != nil {
+			return nil, err
+		}
+		return w.openSame(ctx, u.stage, sftp.OpenWrite, func(a sftp.Attrs) bool { return a.Has&sftp.HasTimes != 0 && a.Atime == mark.Atime })
+	}
+}
+
+// endFurther waits until all that was sent is answered, and ends the further lanes: what is asked on the first one then comes behind it.
+func (u *sftpUpload) endFurther(ctx context.Context) {
+	if u.stop == nil {
+		return
+	}
+	u.stop()
+	u.stop = nil
+	u.settleAll()
+	ends := make([]*rpc, 0, len(u.all))
+	for _, l := range u.all[1:] {
+		ends = append(ends, l.w.start(sftp.Request{Type: sftp.TypeClose, Handle: l.handle}))
+	}
+	u.all = u.all[:1]
+	for _, c := range ends {
+		if err := c.ok(ctx); u.err == nil {
+			u.err = named(err, u.path)
 		}
 	}
 }
 
-// join takes a further lane that is ready.
-func (b *sftpBody) join() {
-	select {
-	case l := <-b.joined:
-		b.lanes = append(b.lanes, l)
-	default:
+// openSame opens a file of which is tells that it is the one that is wanted.
+func (w *wire) openSame(ctx context.Context, p files.Path, f sftp.Open, is func(sftp.Attrs) bool) ([]byte, error) {
+	handle, err := w.start(sftp.Request{Type: sftp.TypeOpen, Path: p.String(), Flags: f}).handle(ctx)
+	if err != nil {
+		return nil, err
 	}
-}
-
-// emptiest is the lane to ask next.
-func (b *sftpBody) emptiest() *lane {
-	least := b.lanes[0]
-	for _, l := range b.lanes[1:] {
-		if l.flying < least.flying {
-			least = l
-		}
+	a, err := w.start(sftp.Request{Type: sftp.TypeFstat, Handle: handle}).attrs(ctx)
+	if err == nil && !is(a) {
+		err = errNoExtra
 	}
-	return least
+	if err != nil {
+		w.giveUp(handle, false)
+	}
+	return handle, err
 }
 
 // forsake leaves a further lane that broke: what was asked for there is asked for on the first one.
 func (b *sftpBody) forsake(broken *lane) {
-	for i, l := range b.lanes {
+	for i, l := range b.all {
 		if l == broken {
-			b.lanes = append(b.lanes[:i:i], b.lanes[i+1:]...)
+			b.all = append(b.all[:i:i], b.all[i+1:]...)
 			break
 		}
 	}
 	for i, s := range b.ahead {
 		if s.lane == broken && s.got == nil {
-			b.ahead[i] = b.read(b.lanes[0], s.off, s.n)
+			b.ahead[i] = b.read(b.all[0], s.off, s.n)
 		}
 	}
 }

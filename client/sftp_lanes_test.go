@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -31,9 +33,13 @@ const (
 	forever = int64(1 << 62)
 )
 
-// newLongWay makes one. The n-th connection carries back[n] bytes from the server, then it is reset; those that have no
-// number there carry all.
-func newLongWay(t testing.TB, to string, back ...int64) *longWay {
+// A load is what a connection carries, then it is reset.
+type load struct{ forth, back int64 }
+
+var endless = load{forever, forever}
+
+// newLongWay makes one. The n-th connection carries loads[n]; those that have no number there carry all.
+func newLongWay(t testing.TB, to string, loads ...load) *longWay {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
@@ -50,9 +56,9 @@ func newLongWay(t testing.TB, to string, back ...int64) *longWay {
 				near.Close()
 				continue
 			}
-			most := forever
-			if n := int(w.came.Add(1)) - 1; n < len(back) {
-				most = back[n]
+			most := endless
+			if n := int(w.came.Add(1)) - 1; n < len(loads) {
+				most = loads[n]
 			}
 			end := sync.OnceFunc(func() {
 				for _, c := range []net.Conn{near, far} {
@@ -67,8 +73,8 @@ func newLongWay(t testing.TB, to string, back ...int64) *longWay {
 				defer end()
 				late(to, io.LimitReader(from, most))
 			}
-			all.Go(func() { ferry(far, near, forever) })
-			all.Go(func() { ferry(near, far, most) })
+			all.Go(func() { ferry(far, near, most.forth) })
+			all.Go(func() { ferry(near, far, most.back) })
 		}
 	})
 	t.Cleanup(func() {
@@ -110,8 +116,8 @@ func late(to io.Writer, from io.Reader) {
 	writing.Wait()
 }
 
-// TestSFTPBigFileGoesOverSeveralSessionsOnALongLink, as many as the server lets it have, and goes on when one of them breaks.
-func TestSFTPBigFileGoesOverSeveralSessionsOnALongLink(t *testing.T) {
+// TestSFTPBigDownloadGoesOverSeveralSessionsOnALongLink, as many as the server lets it have, and goes on when one of them breaks.
+func TestSFTPBigDownloadGoesOverSeveralSessionsOnALongLink(t *testing.T) {
 	t.Parallel()
 	far := t.TempDir()
 	content := bytesOf(5, 66<<20)
@@ -119,17 +125,17 @@ func TestSFTPBigFileGoesOverSeveralSessionsOnALongLink(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		set   []string // of sshd
-		back  []int64
+		loads []load
 		conns int32
 	}{
 		{"as many as there are", nil, nil, 2},
 		{"one for each connection", []string{"MaxSessions 1"}, nil, 2},
-		{"the second connection is refused", nil, []int64{forever, 0}, 2},
-		{"the second connection breaks", nil, []int64{forever, 6 << 20}, 2},
+		{"the second connection is refused", nil, []load{endless, {}}, 2},
+		{"the second connection breaks", nil, []load{endless, {forever, 6 << 20}}, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSSHServer(t, c.set...)
-			way := newLongWay(t, s.address, c.back...)
+			way := newLongWay(t, s.address, c.loads...)
 			s.address = way.address
 			s.know(s.host)
 			near := t.TempDir()
@@ -221,33 +227,183 @@ func TestSFTPTreeGoesOverSeveralSessionsOnALongLink(t *testing.T) {
 	for i := range 60 {
 		tree[fmt.Sprintf("d%d/f%d", i%4, i)] = bytesOf(uint64(i), 3<<19+i)
 	}
-	s := newSSHServer(t)
-	near, far, back := t.TempDir(), t.TempDir(), t.TempDir()
+	near := t.TempDir()
 	plant(t, near, tree)
-	address := s.address
+	for name, at := range map[string]far{"OpenSSH": farOpenSSH, "ProFTPD": farProFTPD} {
+		t.Run(name, func(t *testing.T) {
+			back := t.TempDir()
+			r, way, dir, name := at(t, nil, nil)
+			p := path(t, name)
+			res, err := client.CopyTree(t.Context(), disk(t, near), path(t, "/"), r, p, client.CopyOptions{Tries: -1}, nil)
+			must(t, err)
+			if res.Files != len(tree) {
+				t.Errorf("up: %+v", res)
+			}
+			grown(t, filepath.Join(dir, "f"), tree)
+			res, err = client.CopyTree(t.Context(), r, p, disk(t, back), path(t, "/"), client.CopyOptions{Tries: -1}, nil)
+			must(t, err)
+			if res.Files != len(tree) {
+				t.Errorf("down: %+v", res)
+			}
+			grown(t, back, tree)
+			if got := way.came.Load(); got != 2 {
+				t.Errorf("%d connections", got)
+			}
+		})
+	}
+}
+
+// TestSFTPBigUploadGoesOverSeveralSessionsOnALongLink, as many as the server lets it have. When one of them breaks the upload is cut; it
+// goes on behind a proof, and over one session.
+func TestSFTPBigUploadGoesOverSeveralSessionsOnALongLink(t *testing.T) {
+	t.Parallel()
+	near := t.TempDir()
+	content := bytesOf(5, 66<<20)
+	write(t, filepath.Join(near, "f"), content)
+	must(t, os.Chtimes(filepath.Join(near, "f"), time.Unix(1e9, 0), time.Unix(1e9, 0)))
 	for _, c := range []struct {
-		name string
-		copy func(client.Remote) (client.TreeResult, error)
-		in   string
+		name  string
+		at    far
+		set   []string // of sshd
+		loads []load
+		conns int32
+		cut   bool
 	}{
-		{"up", func(r client.Remote) (client.TreeResult, error) {
-			return client.CopyTree(t.Context(), disk(t, near), path(t, "/"), r, path(t, far+"/t"), client.CopyOptions{Tries: -1}, nil)
-		}, far + "/t"},
-		{"down", func(r client.Remote) (client.TreeResult, error) {
-			return client.CopyTree(t.Context(), r, path(t, far+"/t"), disk(t, back), path(t, "/"), client.CopyOptions{Tries: -1}, nil)
-		}, back},
+		{"as many as there are", farOpenSSH, nil, nil, 2, false},
+		{"one for each connection", farOpenSSH, []string{"MaxSessions 1"}, nil, 2, false},
+		{"the second connection is refused", farOpenSSH, nil, []load{endless, {}}, 2, false},
+		{"the second connection breaks", farOpenSSH, nil, []load{endless, {12 << 20, forever}}, 2, true},
+		{"ProFTPD", farProFTPD, nil, nil, 2, false},
+		{"Sampan", farSampan, nil, nil, 2, false},
+		{"Sampan, the second connection breaks", farSampan, nil, []load{endless, {12 << 20, forever}}, 2, true},
+		{"Sampan, all of it breaks", farSampan, nil, []load{{20 << 20, forever}}, 3, true},
 	} {
-		way := newLongWay(t, address)
-		s.address = way.address
-		s.know(s.host)
-		res, err := c.copy(s.dial())
+		t.Run(c.name, func(t *testing.T) {
+			r, way, dir, name := c.at(t, c.set, c.loads)
+			res, err := client.Copy(t.Context(), disk(t, near), path(t, "f"), r, path(t, name), client.CopyOptions{})
+			must(t, err)
+			if !bytes.Equal(read(t, filepath.Join(dir, "f")), content) || strings.HasPrefix(c.name, "Sampan") && !res.Verified {
+				t.Errorf("others arrived; %+v", res)
+			}
+			if i, err := os.Stat(filepath.Join(dir, "f")); err != nil || !i.ModTime().Equal(time.Unix(1e9, 0)) {
+				t.Errorf("%v, %v", i.ModTime(), err)
+			}
+			if got := way.came.Load(); got != c.conns {
+				t.Errorf("%d connections, want %d", got, c.conns)
+			}
+			if (res.Resumed > 0) != c.cut || res.Restarted {
+				t.Errorf("%+v", res)
+			}
+			if left, _ := filepath.Glob(filepath.Join(dir, ".f*")); len(left) > 0 {
+				t.Errorf("%v is left", left)
+			}
+		})
+	}
+}
+
+// A far is a server at the end of a long way: a session there, and the file f in a directory with its name in the session.
+type far func(t *testing.T, set []string, loads []load) (r client.Remote, way *longWay, dir, name string)
+
+func farOpenSSH(t *testing.T, set []string, loads []load) (client.Remote, *longWay, string, string) {
+	s, dir := newSSHServer(t, set...), t.TempDir()
+	way := newLongWay(t, s.address, loads...)
+	s.address = way.address
+	s.know(s.host)
+	return s.dial(), way, dir, dir + "/f"
+}
+
+func farProFTPD(t *testing.T, _ []string, loads []load) (client.Remote, *longWay, string, string) {
+	p := newProFTPD(t)
+	way := newLongWay(t, p.address, loads...)
+	p.address = way.address
+	p.know(p.host)
+	return p.login(), way, p.home, "f"
+}
+
+func farSampan(t *testing.T, _ []string, loads []load) (client.Remote, *longWay, string, string) {
+	q := newQuay(t)
+	way := newLongWay(t, q.address, loads...)
+	q.address = way.address
+	return q.dial("alice"), way, q.h.home("alice"), "f"
+}
+
+// TestSFTPLaneToAnotherStageIsNotTaken: what another session has under the name of the stage is not written to, for it may be that of
+// somebody else's upload.
+func TestSFTPLaneToAnotherStageIsNotTaken(t *testing.T) {
+	t.Parallel()
+	content := bytesOf(6, 20<<20)
+	var sessions, strange atomic.Int32
+	var mu sync.Mutex
+	got, mark := make([]byte, len(content)), sftp.Attrs{}
+	s := newStrangeSSH(t, openDoor(), func(ch io.ReadWriteCloser) {
+		n := sessions.Add(1)
+		scripted(t, func(r *sftp.Request, send func(*sftp.Packet)) bool {
+			mu.Lock()
+			defer mu.Unlock()
+			switch r.Type {
+			case sftp.TypeStat:
+				send(sftp.StatusPacket(r.ID, sftp.NoSuchFile, "", ""))
+			case sftp.TypeFsetstat:
+				mark = r.Attrs
+				send(sftp.StatusPacket(r.ID, sftp.OK, "", ""))
+			case sftp.TypeLstat, sftp.TypeFstat:
+				is := sftp.Attrs{Has: sftp.HasSize | sftp.HasTimes, Size: uint64(len(got)), Atime: mark.Atime, Mtime: mark.Mtime}
+				if n > 1 {
+					is.Atime++
+				}
+				send(sftp.AttrsPacket(r.ID, is))
+			case sftp.TypeWrite:
+				if n > 1 {
+					strange.Add(1)
+				}
+				copy(got[r.Offset:], r.Data)
+				send(sftp.StatusPacket(r.ID, sftp.OK, "", ""))
+			default:
+				return false
+			}
+			return true
+		})(ch)
+	})
+	way := newLongWay(t, s.address)
+	s.address = way.address
+	r, err := client.Dial(t.Context(), s.url("u"), s.options())
+	must(t, err)
+	defer r.Close()
+	near := t.TempDir()
+	write(t, filepath.Join(near, "f"), content)
+	_, err = client.Copy(t.Context(), disk(t, near), path(t, "f"), r, path(t, "f"), client.CopyOptions{Tries: -1})
+	must(t, err)
+	mu.Lock()
+	defer mu.Unlock()
+	if !bytes.Equal(got, content) || strange.Load() > 0 {
+		t.Errorf("%d pieces went to the other stage", strange.Load())
+	}
+	if sessions.Load() < 2 {
+		t.Error("no further session was opened: nothing is tested")
+	}
+}
+
+// TestSFTPPartWithGapsIsResumedBeforeThem: of an upload that went over several sessions and was cut with its client, the last bytes may
+// lack some.
+func TestSFTPPartWithGapsIsResumedBeforeThem(t *testing.T) {
+	t.Parallel()
+	s := newSSHServer(t)
+	near, far := t.TempDir(), t.TempDir()
+	content := bytesOf(8, 44<<20)
+	write(t, filepath.Join(near, "f"), content)
+	p := path(t, far+"/f")
+	for _, c := range []struct {
+		gap, resumed int
+	}{{30 << 20, 23 << 20}, {20 << 20, 0}} {
+		left := bytes.Clone(content[:40<<20])
+		clear(left[c.gap : c.gap+1<<20])
+		q, _ := client.Stage(p)
+		write(t, q.String(), left)
+		res, err := client.Copy(t.Context(), disk(t, near), path(t, "f"), s.dial(), p, client.CopyOptions{Tries: -1})
 		must(t, err)
-		if res.Files != len(tree) {
-			t.Errorf("%s: %+v", c.name, res)
+		if res.Resumed != int64(c.resumed) || res.Restarted != (c.resumed == 0) || !bytes.Equal(read(t, filepath.Join(far, "f")), content) {
+			t.Errorf("a gap at %d: %+v", c.gap, res)
 		}
-		grown(t, c.in, tree)
-		if got := way.came.Load(); got != 2 {
-			t.Errorf("%s: %d connections", c.name, got)
-		}
+		must(t, os.Remove(filepath.Join(far, "f")))
 	}
 }

@@ -48,9 +48,9 @@ func (f *flow) arrived(c *rpc, s step, n int) {
 
 // sftpBody is a download: a file that is read ahead.
 type sftpBody struct {
-	ctx   context.Context
-	info  files.Info // as it was seen before
-	lanes []*lane    // the first one is the one that it was opened on; none when it is closed
+	ctx  context.Context
+	info files.Info // as it was seen before
+	lanes
 	flow  flow
 	end   int64 // where the file ends, as far as it is known
 	next  int64 // the first byte that was not asked for
@@ -61,16 +61,13 @@ type sftpBody struct {
 	prove bool   // the server is asked for the hash of what was read, where it has one
 	looks []*rpc // FSTAT behind the last READ, on each lane; none until that was sent
 	sums  *rpc   // check-file-handle; nil until it was sent
-
-	joined    chan *lane // hands over further lanes; nil if none are wanted
-	stopLanes context.CancelFunc
 }
 
 // A span is a part of a file that was asked for.
 type span struct {
 	*rpc
 	step
-	lane *lane // of a download
+	lane *lane
 	off  int64
 	n    int
 	got  []byte // what came and was not taken yet
@@ -110,7 +107,7 @@ func (w *wire) open(ctx context.Context, i files.Info, off int64) (io.ReadCloser
 	if err != nil {
 		return nil, i, err
 	}
-	look := w.start(sftp.Request{Type: sftp.TypeFstat, Handle: b.lanes[0].handle})
+	look := w.start(sftp.Request{Type: sftp.TypeFstat, Handle: b.all[0].handle})
 	if off >= 0 {
 		b.ask()
 	}
@@ -141,8 +138,8 @@ func (w *wire) openBody(ctx context.Context, i files.Info, off int64) (*sftpBody
 	if err != nil {
 		return nil, named(err, p)
 	}
-	first := &lane{w: w, handle: handle}
-	return &sftpBody{ctx: ctx, info: i, lanes: []*lane{first}, flow: newFlow(), end: i.Size, next: off, left: i.Size - off}, nil
+	first := lanes{all: []*lane{{w: w, handle: handle}}}
+	return &sftpBody{ctx: ctx, info: i, lanes: first, flow: newFlow(), end: i.Size, next: off, left: i.Size - off}, nil
 }
 
 // ask sends READs as far as the flow allows, and behind the last one has the server look at the file, and hash it. For one handle
@@ -155,10 +152,10 @@ func (b *sftpBody) ask() {
 		b.ahead = append(b.ahead, b.read(l, b.next, n))
 		b.next += int64(n)
 	}
-	if b.next < b.end || len(b.looks) > 0 || len(b.lanes) > 1 && b.left > 0 {
+	if b.next < b.end || len(b.looks) > 0 || len(b.all) > 1 && b.left > 0 {
 		return
 	}
-	for _, l := range b.lanes {
+	for _, l := range b.all {
 		b.looks = append(b.looks, l.w.start(sftp.Request{Type: sftp.TypeFstat, Handle: l.handle}))
 	}
 	if b.prove && b.sums == nil {
@@ -168,7 +165,7 @@ func (b *sftpBody) ask() {
 
 // askHash asks for the hash of the file. When that is does not matter: it must be that of what comes.
 func (b *sftpBody) askHash() {
-	l := b.lanes[0]
+	l := b.all[0]
 	b.sums = l.w.start(sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtCheckHandle, Handle: l.handle, Algorithms: "sha256"})
 }
 
@@ -244,7 +241,7 @@ func (b *sftpBody) Read(p []byte) (int, error) {
 func (b *sftpBody) await() error {
 	s := b.ahead[0]
 	err := s.expect(b.ctx, sftp.TypeData)
-	for err != nil && s.lane != b.lanes[0] && s.lane.w.broken() {
+	for err != nil && s.lane != b.all[0] && s.lane.w.broken() {
 		b.forsake(s.lane)
 		s = b.ahead[0]
 		err = s.expect(b.ctx, sftp.TypeData)
@@ -271,7 +268,7 @@ func (b *sftpBody) await() error {
 
 // Close ends the download, also in the middle.
 func (b *sftpBody) Close() error {
-	if len(b.lanes) == 0 {
+	if len(b.all) == 0 {
 		return nil
 	}
 	b.dropAhead()
@@ -279,13 +276,13 @@ func (b *sftpBody) Close() error {
 		b.dropLooks()
 		b.sums.drop()
 	}
-	if b.stopLanes != nil {
-		b.stopLanes()
+	if b.stop != nil {
+		b.stop()
 	}
-	for _, l := range b.lanes {
+	for _, l := range b.all {
 		l.close()
 	}
-	b.lanes = nil
+	b.all = nil
 	if b.err == nil {
 		b.err = os.ErrClosed
 	}

@@ -41,8 +41,10 @@ type sftpUpload struct {
 	path   files.Path
 	stage  files.Path // where it is written; path itself where the server stages
 	staged bool       // the stage is there, and it is ours to rename
+	marked bool       // its times are a mark
 	handle []byte
 	size   int64 // bytes kept and written
+	lanes
 	flow   flow
 	ahead  []*span
 	flying int64 // bytes in ahead
@@ -72,15 +74,16 @@ func (r *sshRemote) create(ctx context.Context, wire *wire, p files.Path, w file
 		return nil, err
 	}
 	u := &sftpUpload{r: r, w: wire, ctx: ctx, path: p, stage: p, size: w.From, flow: newFlow(), isNew: w.New}
+	var err error
 	if wire.ours() {
-		if err := u.openOurs(w); err != nil {
-			return nil, err
-		}
-		return u, nil
+		err = u.openOurs(w)
+	} else {
+		err = u.openForeign(w, seen)
 	}
-	if err := u.openForeign(w, seen); err != nil {
+	if err != nil {
 		return nil, err
 	}
+	u.widen(w.Size - u.size)
 	return u, nil
 }
 
@@ -99,9 +102,16 @@ func (u *sftpUpload) openOurs(w files.Want) (err error) {
 			open.Size = uint64(w.Size)
 		}
 	}
-	u.handle, err = u.w.start(open).handle(u.ctx)
-	if err = named(err, u.path); err != nil && fault.KindOf(err) == fault.NotExist && w.From > 0 {
+	if err = named(u.begin(open), u.path); err != nil && fault.KindOf(err) == fault.NotExist && w.From > 0 {
 		return fault.New(fault.BadOffset, "%s: there are only %d bytes", u.path.String(), 0)
+	}
+	return err
+}
+
+// begin opens what is written to.
+func (u *sftpUpload) begin(open sftp.Request) (err error) {
+	if u.handle, err = u.w.start(open).handle(u.ctx); err == nil {
+		u.all = []*lane{{w: u.w, handle: u.handle}}
 	}
 	return err
 }
@@ -153,7 +163,7 @@ func (u *sftpUpload) openForeign(w files.Want, seen *sight) error {
 		u.stage = stage(u.path, "."+rand.Text()[:8])
 		u.claim()
 	}
-	if err := u.openStage(w); err != nil {
+	if err := u.openStage(w, max(w.From, seen.part)); err != nil {
 		u.unclaim()
 		return named(err, u.path)
 	}
@@ -177,25 +187,25 @@ func (u *sftpUpload) unclaim() {
 	delete(u.r.stages, u.stage.String())
 }
 
-// openStage opens the stage: the part that is there to go on with it, else a new file. One that somebody left is removed, not
+// openStage opens the stage: the part of that size that is there to go on with it, else a new file. One that somebody left is removed, not
 // written to: he might be writing still.
-func (u *sftpUpload) openStage(w files.Want) (err error) {
+func (u *sftpUpload) openStage(w files.Want, size int64) (err error) {
 	name := u.stage.String()
 	open := sftp.Request{Type: sftp.TypeOpen, Path: name, Flags: sftp.OpenWrite}
 	if w.Part {
 		look, err := u.w.start(sftp.Request{Type: sftp.TypeLstat, Path: name}).attrs(u.ctx)
-		if err != nil || look.FileMode()&fs.ModeType != 0 || look.Size != uint64(w.From) {
-			return fault.New(fault.BadOffset, "%s: the part is not %d bytes long", u.path.String(), w.From)
+		if err != nil || look.FileMode()&fs.ModeType != 0 || look.Size != uint64(size) {
+			return fault.New(fault.BadOffset, "%s: the part is not %d bytes long", u.path.String(), size)
 		}
-		u.handle, err = u.w.start(open).handle(u.ctx)
+		err = u.begin(open)
 		u.staged = err == nil
 		return err
 	}
 	open.Flags |= sftp.OpenCreate | sftp.OpenExclusive
-	u.handle, err = u.w.start(open).handle(u.ctx)
+	err = u.begin(open)
 	var a *answer
 	if errors.As(err, &a) && u.w.do(u.ctx, sftp.Request{Type: sftp.TypeRemove, Path: name}) == nil {
-		u.handle, err = u.w.start(open).handle(u.ctx)
+		err = u.begin(open)
 	}
 	u.staged = err == nil
 	if err == nil && w.From > 0 {
@@ -234,9 +244,12 @@ func (u *sftpUpload) Write(p []byte) (n int, err error) {
 		u.err = fault.New(fault.Internal, "the upload is over")
 	}
 	for len(p) > 0 && u.err == nil {
-		m := min(len(p), int(u.w.limits.Write))
-		c := u.w.startWrite(u.handle, u.size, p[:m])
-		u.ahead = append(u.ahead, &span{rpc: c, step: step{u.flow.moved}, n: m})
+		u.join()
+		l := u.emptiest()
+		m := min(len(p), int(l.w.limits.Write))
+		c := l.w.startWrite(l.handle, u.size, p[:m])
+		u.ahead = append(u.ahead, &span{rpc: c, step: step{u.flow.moved}, lane: l, n: m})
+		l.flying += int64(m)
 		u.flying += int64(m)
 		u.size += int64(m)
 		n, p = n+m, p[m:]
@@ -252,8 +265,12 @@ func (u *sftpUpload) settle() {
 	s := u.ahead[0]
 	u.ahead = u.ahead[1:]
 	u.flying -= int64(s.n)
+	s.lane.flying -= int64(s.n)
 	if err := s.ok(u.ctx); err != nil {
 		u.err = named(err, u.path)
+		if s.lane != u.all[0] && s.lane.w.broken() {
+			u.r.extras.shaky.Store(true)
+		}
 		return
 	}
 	u.flow.arrived(s.rpc, s.step, s.n)
@@ -297,6 +314,9 @@ func (u *sftpUpload) publish(ctx context.Context, sure func() error) error {
 	}
 	if u.err == nil {
 		u.err = ctx.Err()
+	}
+	if u.err == nil {
+		u.endFurther(ctx)
 	}
 	if u.err == nil {
 		if u.w.ours() {
@@ -395,8 +415,11 @@ func (u *sftpUpload) startAttrs() *rpc {
 	if u.mode != nil {
 		a.Has, a.Mode = sftp.HasMode, uint32(*u.mode)
 	}
-	if t := u.time; !t.IsZero() && t.Unix() >= 0 && t.Unix() < 1<<32 {
+	switch t := u.time; {
+	case !t.IsZero() && t.Unix() >= 0 && t.Unix() < 1<<32:
 		a.SetTime(t)
+	case u.marked:
+		a.SetTime(time.Now())
 	}
 	if a.Has == 0 {
 		return nil
@@ -442,11 +465,12 @@ func (u *sftpUpload) Close() error {
 		s.drop()
 	}
 	u.ahead = nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.ctx), u.w.wait)
+	defer cancel()
+	u.endFurther(ctx)
 	if u.handle == nil && !u.staged {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(u.ctx), u.w.wait)
-	defer cancel()
 	if u.w.ours() {
 		return u.abandon(ctx)
 	}

@@ -38,9 +38,10 @@ type wire struct {
 	heard atomic.Int64  // when the last packet came, or the first call since began; Unix ns
 
 	// What the server said of itself, set before anybody else has the wire.
-	offers map[string]string
-	limits sftp.Limits
-	hashes bool // it computes them
+	offers  map[string]string
+	limits  sftp.Limits
+	hashes  bool // it computes them
+	several bool // a connection may have several sessions
 }
 
 // An rpc is one request on its way. reply is good between wait and free.
