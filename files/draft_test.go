@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"io"
 	"io/fs"
 	"math/rand/v2"
@@ -321,5 +322,24 @@ func TestStripedAcrossACrash(t *testing.T) {
 		}
 		checkUsed(t, h, dir)
 		h.Close()
+	}
+}
+
+// TestDirectoryThatCameUnderANewUpload is told as one, also to who wanted the name for something new.
+func TestDirectoryThatCameUnderANewUpload(t *testing.T) {
+	t.Parallel()
+	h, _ := steppedHome(t, Options{Quota: -1})
+	for _, isNew := range []bool{false, true} {
+		d := draft(t, h, "d", Want{Size: -1, New: isNew})
+		writeAt(t, d, "content", 0)
+		if err := h.As("b").Mkdir(t.Context(), mustPath("d")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.Commit(t.Context(), nil); fault.KindOf(err) != fault.IsDir {
+			t.Errorf("new %t: %v", isNew, err)
+		}
+		if err := errors.Join(d.Close(), h.As("b").Remove(t.Context(), mustPath("d"))); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -424,7 +424,7 @@ func (u *upload) publish() *change {
 		err := h.stepped("rename", true, func() error {
 			return move(h.stage, e.name(), to, c.names[0].Base(), !u.want.New && !u.vacant)
 		})
-		if errors.Is(err, fs.ErrExist) && !u.want.New {
+		if errors.Is(err, fs.ErrExist) && u.vacant {
 			u.vacant, c.again = false, true
 		}
 		return err
