@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -517,6 +518,30 @@ func TestTransferLog(t *testing.T) {
 	}
 	if got, err := b.Log(ctx, Filter{}); err != nil || len(got) != defaultLimit {
 		t.Errorf("without a limit: %d, %v", len(got), err)
+	}
+}
+
+// TestRecordsOfEveryNumber: whether one statement takes a record or many, it is written as it is.
+func TestRecordsOfEveryNumber(t *testing.T) {
+	t.Parallel()
+	b, _ := newBook(t)
+	var want []Transfer // newest first
+	for _, n := range []int{1, manyRows - 1, manyRows, manyRows + 1, 2 * manyRows} {
+		for range n {
+			i := int64(len(want) + 1)
+			r := Transfer{
+				When: time.UnixMicro(i).UTC(), Account: fmt.Sprint("a", i), Remote: fmt.Sprint("r", i), Proto: fmt.Sprint("p", i),
+				Verb: fmt.Sprint("v", i), Path: fmt.Sprint("/", i), To: fmt.Sprint("/to", i), Bytes: 10 * i, Size: 20 * i,
+				Took: time.Duration(i) * time.Microsecond, Result: fmt.Sprint("ok", i),
+			}
+			b.Record(r)
+			r.ID = i
+			want = slices.Insert(want, 0, r)
+		}
+		got, err := b.Log(t.Context(), Filter{Limit: len(want) + 1})
+		if d := cmp.Diff(want, got); err != nil || d != "" {
+			t.Errorf("behind %d more: %v\n%s", n, err, d)
+		}
 	}
 }
 

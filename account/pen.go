@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -155,17 +156,9 @@ func (p *pen) flush(ctx context.Context) error {
 }
 
 func write(ctx context.Context, tx *sql.Tx, records []Transfer, seen map[string]time.Time) error {
-	insert, err := tx.PrepareContext(ctx, `
-		INSERT INTO transfers (id, ended, account, remote, proto, verb, path, target, bytes, size, took, result)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`)
-	if err != nil {
-		return err
-	}
-	defer insert.Close()
-	for _, t := range records {
-		_, err := insert.ExecContext(ctx, t.ID, micros(t.When), t.Account, t.Remote, t.Proto, t.Verb, t.Path, t.To,
-			t.Bytes, t.Size, t.Took.Microseconds(), t.Result)
-		if err != nil {
+	for _, rows := range []int{manyRows, 1} {
+		var err error
+		if records, err = insert(ctx, tx, records, rows); err != nil {
 			return err
 		}
 	}
@@ -175,6 +168,37 @@ func write(ctx context.Context, tx *sql.Tx, records []Transfer, seen map[string]
 		}
 	}
 	return nil
+}
+
+// manyRows is how many records one statement takes: alone each costs half as much again.
+const manyRows = 32
+
+// insert writes records by statements of so many rows, and returns those that are too few for one more.
+func insert(ctx context.Context, tx *sql.Tx, records []Transfer, rows int) ([]Transfer, error) {
+	if len(records) < rows {
+		return records, nil
+	}
+	row := `(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	s, err := tx.PrepareContext(ctx, `
+		INSERT INTO transfers (id, ended, account, remote, proto, verb, path, target, bytes, size, took, result)
+		VALUES `+row+strings.Repeat(`, `+row, rows-1))
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	var args []any
+	for len(records) >= rows {
+		args = args[:0]
+		for _, t := range records[:rows] {
+			args = append(args, t.ID, micros(t.When), t.Account, t.Remote, t.Proto, t.Verb, t.Path, t.To,
+				t.Bytes, t.Size, t.Took.Microseconds(), t.Result)
+		}
+		if _, err := s.ExecContext(ctx, args...); err != nil {
+			return nil, err
+		}
+		records = records[rows:]
+	}
+	return records, nil
 }
 
 func (p *pen) close() error {
