@@ -382,21 +382,21 @@ func (c *copying) equal(ours, theirs []byte) error {
 
 // pump copies all of in, hashing what goes by.
 func (c *copying) pump(ctx context.Context, out files.Upload, in io.Reader, h hash.Hash) error {
-	buf := make([]byte, min(max(c.r.Size, 512), 256<<10))
+	x := newHashing(h, c.r.Size)
+	defer x.end()
 	c.show(Moving, out.Size(), true)
 	for {
+		buf := x.buffer()
 		n, err := fill(in, buf)
 		if n > 0 {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
+			x.take(buf[:n])
 			m, err := out.Write(buf[:n])
 			c.r.Bytes += int64(m)
 			if err != nil {
 				return err
-			}
-			if h != nil {
-				h.Write(buf[:n])
 			}
 			c.show(Moving, out.Size(), false)
 		}
