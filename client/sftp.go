@@ -183,6 +183,16 @@ func (r *sshRemote) handles() int {
 	return int(min(r.wire.limits.Handles-dirsAtOnce, manyAtOnce))
 }
 
+// atOnce is how many of n files are worth sending at once before it is known how long one takes. Sampan does many things at a time.
+func (r *sshRemote) atOnce(n int) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.wire == nil || r.wire.ours() {
+		return n
+	}
+	return min(n, atOnce(r.wire.trip()))
+}
+
 // do runs f with the session.
 func (r *sshRemote) do(ctx context.Context, f func(*wire) error) error {
 	w, err := r.acquire(ctx)

@@ -16,6 +16,8 @@ type swarm struct {
 	ctx     context.Context
 	stop    context.CancelCauseFunc
 	slots   chan struct{} // full while so many files are open
+	kept    int           // slots that are not given away before it is known how long a file takes
+	timed   sync.Once     // it is
 	space   chan struct{} // full while their bytes are so many
 	filling sync.Mutex    // held by who takes more than one place there
 	walkers chan struct{} // full while so many directories are walked
@@ -35,6 +37,16 @@ const (
 	fewAtOnce  = 64
 	manyAtOnce = 1024
 )
+
+// smallFile is up to which size it takes round trips, and the bytes hardly matter.
+const smallFile = 32 << 10
+
+// tripsOfFile is how many round trips a file takes, one after another.
+const tripsOfFile = 3
+
+// atOnce is how many files keep a server busy that does one thing after another, on a link with that round trip. More would only
+// wait there, and OpenSSH's server moves all that waits for each request that it reads: it took six times as long.
+func atOnce(trip time.Duration) int { return fewAtOnce * max(1, int(trip/time.Millisecond)) }
 
 // What a file takes of the space: a place for each grain of its bytes, half of them at most.
 const (
@@ -70,7 +82,11 @@ func (t *tree) swarms(ctx context.Context, n int) *swarm {
 	for _, end := range []files.Store{t.src, t.dst} {
 		if r, ok := end.(*sshRemote); ok {
 			s.done = append(s.done, r.extras.use())
+			s.kept = max(s.kept, n-r.atOnce(n))
 		}
+	}
+	for range s.kept {
+		s.slots <- struct{}{}
 	}
 	if say := t.o.Say; say != nil {
 		t.o.Say = func(m words.Message) {
@@ -83,6 +99,16 @@ func (t *tree) swarms(ctx context.Context, n int) *swarm {
 		t.o.Progress = func(p Progress) { s.show(p, show) }
 	}
 	return s
+}
+
+// took gives the slots away that a server can use of which the first file took so long.
+func (s *swarm) took(d time.Duration) {
+	s.timed.Do(func() {
+		for n := cap(s.slots) - s.kept; n < atOnce(d/tripsOfFile) && s.kept > 0; n++ {
+			<-s.slots
+			s.kept--
+		}
+	})
 }
 
 // show passes progress on: every end, and of the rest one every 50 ms.
@@ -192,6 +218,9 @@ func (s *swarm) file(i files.Info, to files.Path, target *sight) error {
 			c.listed = &i
 		}
 		r, err := c.run(s.ctx)
+		if i.Size <= smallFile {
+			s.took(r.Took)
+		}
 		if err := s.t.tell(s.ctx, r, err); err != nil {
 			s.stop(err)
 		}

@@ -166,22 +166,29 @@ func (a *ask) checkName() (*sftp.Packet, error) {
 		return nil, err
 	}
 	defer t.Close()
-	p, err := a.blocks(t)
+	p, err := a.blocks(t, hashStep)
 	t.Whole()
 	return p, err
 }
+
+// hashStep is how much is hashed at a time.
+const hashStep = 64 << 10
 
 // checkHandle is check-file-handle, and check-file.
 func (a *ask) checkHandle() (*sftp.Packet, error) {
 	if a.h.file == nil || !a.h.reads {
 		return nil, fault.New(fault.Denied, "the handle is not open for reading")
 	}
-	if a.Block == 0 && !a.h.draft {
-		if now, err := a.sub.sess.Stat(a.h.path); err == nil && now.Tag != "" && now.Tag == a.h.file.Now().Tag {
+	if a.h.draft {
+		return a.blocks(a.h.file, hashStep)
+	}
+	is := a.h.file.Now()
+	if a.Block == 0 && is.Size >= hashStep { // of smaller ones the store remembers nothing
+		if now, err := a.sub.sess.Stat(a.h.path); err == nil && now.Tag != "" && now.Tag == is.Tag {
 			return a.whole(a.h.path)
 		}
 	}
-	return a.blocks(a.h.file)
+	return a.blocks(a.h.file, is.Size+1)
 }
 
 // whole answers one hash, which the store makes or knows.
@@ -221,8 +228,8 @@ func (a *ask) span() (i int, off, n int64, err error) {
 	return i, off, n, err
 }
 
-// blocks answers the hash of each block, or of all where there are none.
-func (a *ask) blocks(t *session.Transfer) (*sftp.Packet, error) {
+// blocks answers the hash of each block, or of all where there are none. Up to so many bytes are read at a time.
+func (a *ask) blocks(t *session.Transfer, most int64) (*sftp.Packet, error) {
 	i, off, n, err := a.span()
 	if err != nil {
 		return nil, err
@@ -235,7 +242,7 @@ func (a *ask) blocks(t *session.Transfer) (*sftp.Packet, error) {
 	}
 	var all []byte
 	h := hashes[i].make()
-	buf := make([]byte, 64<<10)
+	buf := make([]byte, min(most, hashStep))
 	inBlock := int64(0)
 	for n > 0 {
 		if err := a.sub.sess.Context().Err(); err != nil {

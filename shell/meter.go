@@ -195,6 +195,7 @@ func (m *meter) clear() {
 // remark passes on a remark without leaving half a bar behind.
 func (m *meter) remark(w words.Message) {
 	m.clear()
+	flush(m.t.Out)
 	m.t.remark(w)
 }
 
@@ -218,6 +219,7 @@ func (m *meter) done(r client.Result, err error) {
 		return
 	}
 	if err != nil {
+		flush(m.t.Out)
 		m.t.fail(err)
 		return
 	}

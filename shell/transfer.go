@@ -42,6 +42,9 @@ func (t *task) copyFile(ctx context.Context, m *meter, o client.CopyOptions) err
 }
 
 func (t *task) copyTree(ctx context.Context, m *meter, o client.CopyOptions) error {
+	t = t.gathering()
+	defer flush(t.Out)
+	m.t = t
 	sum, err := client.CopyTree(ctx, m.src.store, m.src.path, m.dst.store, m.dst.path, o, m.done)
 	m.clear()
 	if t.JSON {
