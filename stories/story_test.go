@@ -287,32 +287,34 @@ func TestStoryChanged(t *testing.T) {
 	t.Parallel()
 	seed := seedOf(t)
 	for _, direction := range []string{"put", "get"} {
-		t.Run(direction, func(t *testing.T) {
-			t.Parallel()
-			source := filepath.Join(t.TempDir(), "source")
-			create(t, source, content{{seed, storySize}})
-			k := newCase(t, source, "", "TLS")
-			home := k.s.home("alice")
-			args, changes := []string{"put", source, k.url("big")}, source
-			if direction == "get" {
-				copyFile(t, source, filepath.Join(home, "big"))
-				args, changes = []string{"get", k.url("big"), "big"}, filepath.Join(home, "big")
-			}
-			got := k.cutBy("client killed", direction == "put", storySize/2, args, func() {
-				if direction == "put" {
-					eventually(t, "the cut upload is parked", func() bool { return biggestStage(home) < 0 })
-				}
-				flip(t, changes, 1_234_567)
+		for _, security := range []string{"TLS", "SFTP"} {
+			t.Run(direction+", "+security, func(t *testing.T) {
+				t.Parallel()
+				storyChanged(t, seed, direction, security)
 			})
-			want := fileSum(t, changes)
-			result := filepath.Join(home, "big")
-			if direction == "get" {
-				result = filepath.Join(k.dir, "big")
-			}
-			if !got.Restarted || got.SHA256 != want || fileSum(t, result) != want {
-				t.Errorf("%+v; the source has %s, the result %s", got, want, fileSum(t, result))
-			}
-		})
+		}
+	}
+}
+
+func storyChanged(t *testing.T, seed uint64, direction, security string) {
+	source := filepath.Join(t.TempDir(), "source")
+	create(t, source, content{{seed, storySize}})
+	k := newCase(t, source, "", security)
+	home := k.s.home("alice")
+	args, changes, result := []string{"put", source, k.url("big")}, source, filepath.Join(home, "big")
+	if direction == "get" {
+		copyFile(t, source, filepath.Join(home, "big"))
+		args, changes, result = []string{"get", k.url("big"), "big"}, filepath.Join(home, "big"), filepath.Join(k.dir, "big")
+	}
+	got := k.cutBy("client killed", direction == "put", storySize/2, args, func() {
+		if direction == "put" {
+			eventually(t, "the cut upload is parked", func() bool { return biggestStage(home) < 0 })
+		}
+		flip(t, changes, 1_234_567)
+	})
+	want := fileSum(t, changes)
+	if !got.Restarted || got.SHA256 != want || fileSum(t, result) != want {
+		t.Errorf("%+v; the source has %s, the result %s", got, want, fileSum(t, result))
 	}
 }
 
