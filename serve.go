@@ -91,9 +91,6 @@ func serve(ctx context.Context, e *env, src sources) error {
 		case err := <-left:
 			clear()
 			return errors.Join(err, srv.drain(signals))
-		case err := <-srv.failed:
-			clear()
-			return errors.Join(err, srv.stop(canceled()))
 		case <-ctx.Done():
 			clear()
 			return srv.stop(ctx)
@@ -156,7 +153,6 @@ type server struct {
 	authorities authorities
 	addresses   map[string]string // by protocol: where each listener is
 	password    string            // of the first operator, when it was made just now and has to be shown
-	failed      chan error        // a listener that died
 	operators   *operators
 	undo        []func() // what stop does, last first
 }
@@ -176,7 +172,7 @@ func start(ctx context.Context, s settings, log *slog.Logger, e *env) (*server, 
 	if err != nil {
 		return nil, err
 	}
-	srv := &server{data: d, settings: s, log: log, addresses: map[string]string{}, failed: make(chan error, 4)}
+	srv := &server{data: d, settings: s, log: log, addresses: map[string]string{}}
 	srv.undo = append(srv.undo, func() { d.close() })
 	if err := srv.begin(ctx, e); err != nil {
 		srv.undoAll()
@@ -276,15 +272,11 @@ func (srv *server) accept() {
 	})
 	srv.sftp = sftpd.New(sftpd.Config{Hub: srv.hub, HostKeys: srv.hostKeys, UserCA: srv.authorities.keys, Log: srv.log})
 	for _, d := range srv.doors {
-		go func() {
-			serve := func() error { return srv.ftp.Serve(d.Listener, d.implicit) }
-			if d.name == "sftp" {
-				serve = func() error { return srv.sftp.Serve(d.Listener) }
-			}
-			if err := serve(); err != nil {
-				srv.failed <- fault.Wrap(fault.Unreachable, err, "the listener for %s failed", d.name)
-			}
-		}()
+		if d.name == "sftp" {
+			go srv.sftp.Serve(d.Listener)
+		} else {
+			go srv.ftp.Serve(d.Listener, d.implicit)
+		}
 	}
 	srv.operators = serveOperators(srv.socket, admin.Handler(srv.book, srv.hub), srv.log)
 	srv.undo = append(srv.undo, srv.operators.end, tidy())
@@ -364,11 +356,4 @@ func (srv *server) undoAll() {
 		srv.undo[i]()
 	}
 	srv.undo = nil
-}
-
-// canceled is a context that is over.
-func canceled() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
 }

@@ -90,11 +90,7 @@ func newHarbourOn(t testing.TB, address string, change ...func(*ftpd.Config)) *h
 		if err != nil {
 			t.Fatal(err)
 		}
-		serving.Go(func() {
-			if err := srv.Serve(l, implicit); err != nil {
-				t.Errorf("serve: %v", err)
-			}
-		})
+		serving.Go(func() { srv.Serve(l, implicit) })
 		return l.Addr().String()
 	}
 	h.ftp, h.ftps = listen(false), listen(true)

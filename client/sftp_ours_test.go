@@ -40,15 +40,13 @@ func newQuay(t testing.TB) *quay {
 	srv := sftpd.New(sftpd.Config{Hub: h.hub, HostKeys: keys})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
-	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(l) }()
+	var serving sync.WaitGroup
+	serving.Go(func() { srv.Serve(l) })
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		srv.Shutdown(ctx)
-		if err := <-ended; err != nil {
-			t.Errorf("serve: %v", err)
-		}
+		serving.Wait()
 	})
 	q := &quay{h: h, address: l.Addr().String(), ssh: filepath.Join(dir, ".ssh")}
 	must(t, os.Mkdir(q.ssh, 0o700))

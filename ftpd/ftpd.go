@@ -100,9 +100,8 @@ func New(c Config) *Server {
 }
 
 // Serve accepts until l is closed, by Shutdown or past us; implicit means that TLS starts at once (port 990).
-func (s *Server) Serve(l net.Listener, implicit bool) error {
+func (s *Server) Serve(l net.Listener, implicit bool) {
 	s.street.Serve(l, func(nc net.Conn, done func()) { s.handle(nc, implicit, done) })
-	return nil
 }
 
 // handle serves one control connection.

@@ -96,13 +96,11 @@ func (h *house) serve(addr string, implicit bool) string {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- h.srv.Serve(l, implicit) }()
+	var serving sync.WaitGroup
+	serving.Go(func() { h.srv.Serve(l, implicit) })
 	h.t.Cleanup(func() {
 		h.srv.Shutdown(context.Background())
-		if err := <-ended; err != nil {
-			h.t.Errorf("Serve: %v", err)
-		}
+		serving.Wait()
 	})
 	return l.Addr().String()
 }

@@ -97,12 +97,11 @@ func algorithms() ssh.ServerConfig {
 }
 
 // Serve accepts until l is closed, by Shutdown or past us.
-func (s *Server) Serve(l net.Listener) error {
+func (s *Server) Serve(l net.Listener) {
 	s.street.Serve(l, func(nc net.Conn, done func()) {
 		defer done()
 		s.handle(nc)
 	})
-	return nil
 }
 
 // handle serves one connection to its end.

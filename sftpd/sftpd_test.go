@@ -114,15 +114,13 @@ func newHouseOf(t testing.TB, strict bool, changes ...func(*Config, *limits)) *h
 		t.Fatal(err)
 	}
 	h.addr = ln.Addr().String()
-	ended := make(chan error, 1)
-	go func() { ended <- h.srv.Serve(ln) }()
+	var serving sync.WaitGroup
+	serving.Go(func() { h.srv.Serve(ln) })
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		h.srv.Shutdown(ctx)
-		if err := <-ended; err != nil {
-			t.Errorf("Serve: %v", err)
-		}
+		serving.Wait()
 		if err := h.hub.Close(); err != nil {
 			t.Errorf("hub: %v", err)
 		}

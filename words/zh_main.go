@@ -107,7 +107,6 @@ var zhMain = map[string]string{
 	"the certificate cannot be made":                                                                                          "无法生成证书",
 	"the certificate %s and its key %s cannot be used":                                                                        "无法使用证书 %s 及其密钥 %s",
 	"%s holds no key; remove it to have a new one made (clients that pinned the old one will refuse it)":                      "%s 中没有密钥；删除它即可重新生成（固定了旧密钥的客户端将拒绝新密钥）",
-	"the listener for %s failed":                                                                                              "%s 的监听中断",
 	"cannot listen on %s: another program does; stop that one, or choose another port with --%s :PORT (0 takes a free one)":   "无法监听 %s：已被其他程序占用；请停止那个程序，或用 --%s :端口 另选端口（0 取空闲端口）",
 	"cannot listen on %s: this system keeps ports below 1024 for the administrator; choose a higher one with --%s :PORT":      "无法监听 %s：本系统把 1024 以下的端口留给管理员；请用 --%s :端口 选更大的端口",
 	"cannot listen on %s; choose another address with --%s ADDR":                                                              "无法监听 %s；请用 --%s 地址 另选地址",
