@@ -27,6 +27,69 @@ type cutter struct {
 	mu    sync.Mutex
 	conns map[net.Conn]bool
 	plan  *plan
+	far   func(to string) string // makes a detour to SFTP that takes its time; nil if none is wanted
+}
+
+// way is where a connection to an address goes.
+func (c *cutter) way(to string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.far != nil {
+		return c.far(to)
+	}
+	return to
+}
+
+// detour returns an address behind which each connection goes on to another one, and what it carries is late.
+func detour(t testing.TB, to string, late time.Duration) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			far, err := net.Dial("tcp", to)
+			if err != nil {
+				near.Close()
+				continue
+			}
+			go dawdle(far, near, late)
+			go dawdle(near, far, late)
+		}
+	}()
+	return l.Addr().String()
+}
+
+// dawdle copies, each piece late, and closes both ends.
+func dawdle(dst, src net.Conn, late time.Duration) {
+	type piece struct {
+		due  time.Time
+		data []byte
+	}
+	pieces := make(chan piece, 1024)
+	go func() {
+		defer src.Close()
+		defer dst.Close()
+		for p := range pieces {
+			<-time.After(time.Until(p.due))
+			dst.Write(p.data)
+		}
+	}()
+	defer close(pieces)
+	for {
+		buf := make([]byte, 64<<10)
+		n, err := src.Read(buf)
+		pieces <- piece{time.Now().Add(late), buf[:n]}
+		if err != nil {
+			return
+		}
+	}
 }
 
 // plan is where to cut, once. There the bytes stop; what is then done is the test's.
@@ -83,7 +146,7 @@ func startBehindCutter(t testing.TB, flags ...string) (*server, *cutter) {
 		c.closeAll()
 	})
 	go c.accept(control, func() string { return c.s.addr }, false)
-	go c.accept(sftp, func() string { return c.s.sftp }, true)
+	go c.accept(sftp, func() string { return c.way(c.s.sftp) }, true)
 	for i, l := range listeners[:passivePorts] {
 		to := net.JoinHostPort("127.0.0.1", strconv.Itoa(low+i))
 		go c.accept(l, func() string { return to }, true)

@@ -32,6 +32,23 @@ func TestStoryCut(t *testing.T) {
 	create(t, source, whole)
 	sum := whole.sum(storySize)
 	number := uint64(0)
+	oneCase := func(direction, cause, place, security string, least, most int64) {
+		number++
+		random := rand.New(rand.NewPCG(seed, number))
+		t.Run(strings.Join([]string{direction, cause, place, security}, ", "), func(t *testing.T) {
+			t.Parallel()
+			c := newCase(t, source, sum, security)
+			at := int64(-1)
+			if place == "random" {
+				at = least + random.Int64N(most-least)
+			}
+			if direction == "put" {
+				c.put(at, cause)
+			} else {
+				c.get(at, cause)
+			}
+		})
+	}
 	for _, direction := range []string{"put", "get"} {
 		for _, cause := range []string{"socket closed", "client killed", "server killed"} {
 			for _, place := range []string{"random", "one byte before the end"} {
@@ -42,25 +59,16 @@ func TestStoryCut(t *testing.T) {
 					if security == "SFTP" && place != "random" {
 						continue // nobody outside sees where a file ends
 					}
-					number++
-					random := rand.New(rand.NewPCG(seed, number))
-					t.Run(strings.Join([]string{direction, cause, place, security}, ", "), func(t *testing.T) {
-						t.Parallel()
-						c := newCase(t, source, sum, security)
-						at := int64(-1)
-						if place == "random" {
-							at = storySize/20 + random.Int64N(storySize*9/10)
-						}
-						if direction == "put" {
-							c.put(at, cause)
-						} else {
-							c.get(at, cause)
-						}
-					})
+					oneCase(direction, cause, place, security, storySize/20, storySize*19/20)
 				}
 			}
 		}
 	}
+	// Two connections carry it, each some half.
+	for _, cause := range []string{"socket closed", "client killed", "server killed"} {
+		oneCase("put", cause, "random", "SFTP from afar", storySize/8, storySize*3/8)
+	}
+	oneCase("get", "socket closed", "random", "SFTP from afar", storySize/8, storySize*3/8)
 }
 
 // storyCase is one cut of the story.
@@ -79,7 +87,7 @@ type storyCase struct {
 func newCase(t *testing.T, source, sum, security string) *storyCase {
 	t.Helper()
 	var flags []string
-	if security == "SFTP" {
+	if strings.HasPrefix(security, "SFTP") {
 		flags = []string{"--sftp", "127.0.0.1:0"}
 	}
 	s, c := startBehindCutter(t, flags...)
@@ -90,6 +98,11 @@ func newCase(t *testing.T, source, sum, security string) *storyCase {
 		k.flags = append(k.flags, "--pin", s.pin())
 	case "SFTP":
 		k.flags = append(k.flags, "--pin", s.hostPin())
+	case "SFTP from afar":
+		k.flags = append(k.flags, "--pin", s.hostPin())
+		c.mu.Lock()
+		c.far = func(to string) string { return detour(t, to, 8*time.Millisecond) }
+		c.mu.Unlock()
 	default:
 		k.flags = append(k.flags, "--plain")
 	}
