@@ -25,6 +25,22 @@ func renameNew(fromDir int, from string, toDir int, to string) error {
 	return unix.Renameat(fromDir, from, toDir, to)
 }
 
+// readBelow opens p for reading by one system call, where no element of it is a link or a mount; nil if that does not work,
+// for whatever reason.
+func (d *dir) readBelow(p Path) (f *os.File) {
+	_ = control(d.f, func(dir int) error {
+		fd, err := unix.Openat2(dir, p.Rel(), &unix.OpenHow{
+			Flags:   uint64(openFileFlags | unix.O_CLOEXEC),
+			Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV,
+		})
+		if err == nil {
+			f = os.NewFile(uintptr(fd), p.Base())
+		}
+		return err
+	})
+	return f
+}
+
 // datasync makes the bytes of f, and its size, durable.
 func datasync(f *os.File) error {
 	return control(f, unix.Fdatasync)

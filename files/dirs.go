@@ -1,6 +1,9 @@
 package files
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // dirs are directories that were used of late, kept open: to open one again takes four system calls, to see that its name
 // still leads to it takes one for each element. Those on another disk are not kept, for it could not be unmounted.
@@ -33,6 +36,13 @@ func (ds *dirs) get(p Path) *keptDir {
 		}
 	}
 	return nil
+}
+
+// keeps reports whether p is kept.
+func (ds *dirs) keeps(p Path) bool {
+	ds.mu.Lock()
+	defer ds.mu.Unlock()
+	return slices.ContainsFunc(ds.held, func(k *keptDir) bool { return k.path == p })
 }
 
 // put keeps d, which the caller uses until it gives it back.

@@ -94,6 +94,11 @@ func (h *Home) open(p Path) (*os.File, error) {
 	if p.IsRoot() {
 		return h.root.OpenFile(p.Rel(), openFileFlags, 0)
 	}
+	if h.dirs.keeps(p.Dir()) { // so it is not one of our own
+		if f := h.top.readBelow(p); f != nil {
+			return f, nil
+		}
+	}
 	d, err := h.parent(p.Dir())
 	if err != nil {
 		return nil, err
