@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -41,54 +43,63 @@ func TestServerKilled(t *testing.T) {
 	}
 }
 
-// TestUploaderKilled: curl and lftp are killed with -9 in the middle of uploads, 50 times each, plain and over TLS.
-// No truncated file stands under the name, and an old version stays. Over plain connections a client whose control
+// TestUploaderKilled: clients are killed with -9 in the middle of uploads, 50 times each, over FTP in clear text, under TLS, and over
+// SFTP. No truncated file stands under the name, and an old version stays. Over plain connections a client whose control
 // connection dies later than the data connection cannot be told from one that finished: such cases are counted.
 func TestUploaderKilled(t *testing.T) {
 	t.Parallel()
 	seed := seedOf(t)
-	s := startServer(t)
-	s.addUser("alice")
+	s := startServer(t, "--sftp", "127.0.0.1:0")
+	s.knownHosts()
 	const size, times = 6 << 20, 50
 	source := filepath.Join(t.TempDir(), "source")
 	write(t, source, awkward(1, size))
-	clients := map[string]func(r route, name string) []string{
-		"curl": func(r route, name string) []string {
-			do := curl(r, []step{{op: "put", local: source, remote: name}})
-			return append(do[0].argv, "--limit-rate", "60M")
+	put := func(name string) []step { return []step{{op: "put", local: source, remote: name}} }
+	clients := map[string]func(r route, name string) command{
+		"curl": func(r route, name string) command {
+			c := curl(r, put(name))[0]
+			c.argv = append(c.argv, "--limit-rate", "60M")
+			return c
 		},
-		"lftp": func(r route, name string) []string {
-			argv := lftp(r, []step{{op: "put", local: source, remote: name}})[0].argv
-			argv[len(argv)-1] = "set net:limit-rate 60000000; set net:connection-limit 1; " + argv[len(argv)-1]
-			return argv
+		"lftp": func(r route, name string) command {
+			c := lftp(r, put(name))[0]
+			last := &c.argv[len(c.argv)-1]
+			*last = "set net:limit-rate 60000000; set net:connection-limit 1; " + *last
+			return c
+		},
+		"OpenSSH sftp": func(r route, name string) command {
+			c := openSSH(r, put(name))[0]
+			c.argv = slices.Insert(c.argv, 1, "-l", "480000") // kbit/s
+			return c
 		},
 	}
-	for client, command := range clients {
-		if _, err := exec.LookPath(client); err != nil {
-			t.Errorf("%s is not installed; scripts/install-test-deps installs it", client)
-			continue
-		}
-		for _, security := range []string{"plain", "explicit"} {
-			t.Run(client+" "+security, func(t *testing.T) {
-				t.Parallel()
-				random := rand.New(rand.NewPCG(seed, uint64(len(client+security))))
-				account := fmt.Sprintf("%s-%s", client, security)
-				s.addUser(account)
-				r := s.route(way{security, "passive", "IPv4"}, account)
-				k := uploaderKills{t: t, home: s.home(account), source: read(t, source)}
-				for i := range times {
-					name := fmt.Sprintf("f%d", i)
-					k.once(command(r, name), name, 1+random.IntN(size-1), i%2 == 0)
+	for _, k := range []struct{ client, security string }{
+		{"curl", "plain"}, {"curl", "explicit"}, {"lftp", "plain"}, {"lftp", "explicit"}, {"OpenSSH sftp", byKey},
+	} {
+		t.Run(k.client+" "+k.security, func(t *testing.T) {
+			t.Parallel()
+			random := rand.New(rand.NewPCG(seed, uint64(len(k.client+k.security))))
+			account := strings.ReplaceAll(strings.ToLower(k.client+"-"+k.security), " ", "-")
+			s.addUser(account)
+			if k.security == byKey {
+				if r := s.sampan("", "user", "key", "add", account, userKey()+".pub"); r.code != 0 {
+					t.Fatalf("user key add: %s%s", r.out, r.err)
 				}
-				t.Logf("%d kills: %d cut, %d already whole, %d truncated under the name", times, k.cut, k.whole, k.truncated)
-				if k.truncated > 0 && security != "plain" {
-					t.Errorf("%d truncated files were published over TLS", k.truncated)
-				}
-				if k.cut < times/2 {
-					t.Errorf("only %d of %d kills hit an upload", k.cut, times)
-				}
-			})
-		}
+			}
+			r := s.route(way{k.security, "passive", "IPv4"}, account)
+			is := uploaderKills{t: t, home: s.home(account), source: read(t, source)}
+			for i := range times {
+				name := fmt.Sprintf("f%d", i)
+				is.once(clients[k.client](r, name), name, 1+random.IntN(size-1), i%2 == 0)
+			}
+			t.Logf("%d kills: %d cut, %d already whole, %d truncated under the name", times, is.cut, is.whole, is.truncated)
+			if is.truncated > 0 && k.security != "plain" {
+				t.Errorf("%d truncated files were published", is.truncated)
+			}
+			if is.cut < times/2 {
+				t.Errorf("only %d of %d kills hit an upload", is.cut, times)
+			}
+		})
 	}
 }
 
@@ -100,15 +111,15 @@ type uploaderKills struct {
 }
 
 // once starts an upload of name, kills the client when the stage holds at least so many bytes, and judges.
-func (k *uploaderKills) once(argv []string, name string, at int, replaces bool) {
+func (k *uploaderKills) once(c command, name string, at int, replaces bool) {
 	k.t.Helper()
 	target := filepath.Join(k.home, name)
 	old := []byte("the old version of " + name)
 	if replaces {
 		write(k.t, target, old)
 	}
-	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env, cmd.SysProcAttr = environ(k.t.TempDir()), dieWithParent()
+	cmd := exec.Command(c.argv[0], c.argv[1:]...)
+	cmd.Env, cmd.SysProcAttr, cmd.Stdin = append(environ(k.t.TempDir()), c.env...), dieWithParent(), strings.NewReader(c.stdin)
 	if err := cmd.Start(); err != nil {
 		k.t.Fatal(err)
 	}
