@@ -419,7 +419,7 @@ func fill(in io.Reader, buf []byte) (n int, err error) {
 		var m int
 		m, err = in.Read(buf[n:])
 		n += m
-		if time.Since(begin) > 50*time.Millisecond {
+		if n < len(buf) && err == nil && time.Since(begin) > 50*time.Millisecond {
 			break
 		}
 	}
@@ -430,6 +430,10 @@ func fill(in io.Reader, buf []byte) (n int, err error) {
 func (c *copying) lookAgain(ctx context.Context, in any, from int64) (files.Info, []byte, error) {
 	if b, ok := in.(*sftpBody); ok {
 		return b.again(ctx)
+	}
+	if d, ok := c.src.(*disk); ok {
+		now, err := d.file(c.r.From)
+		return now, nil, err
 	}
 	now, err := c.src.Stat(ctx, c.r.From)
 	return now, proofOf(in, from), err

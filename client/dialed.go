@@ -35,6 +35,12 @@ func (d *dialed) options() Options {
 	return d.opts
 }
 
+func (d *dialed) trace() func(line string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.opts.Trace
+}
+
 func (d *dialed) timeout() time.Duration {
 	if t := d.options().Timeout; t > 0 {
 		return t

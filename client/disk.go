@@ -152,6 +152,19 @@ func (d *disk) Stat(ctx context.Context, p files.Path) (files.Info, error) {
 	return diskInfo(p, i, part), nil
 }
 
+// file is Stat without a look for a part.
+func (d *disk) file(p files.Path) (files.Info, error) {
+	name, err := d.name(p)
+	if err != nil {
+		return files.Info{}, err
+	}
+	i, err := d.look(name, (*os.Root).Stat)
+	if err != nil {
+		return files.Info{}, local(err, p.String())
+	}
+	return diskInfo(p, i, -1), nil
+}
+
 func diskInfo(p files.Path, i fs.FileInfo, part int64) files.Info {
 	size := i.Size()
 	if i.IsDir() {
@@ -260,9 +273,11 @@ func (d *disk) Open(ctx context.Context, p files.Path, off int64) (io.ReadCloser
 		f.Close()
 		return nil, files.Info{}, fault.New(fault.BadOffset, "%s: there are only %d bytes", p.String(), i.Size())
 	}
-	if _, err := f.Seek(off, io.SeekStart); err != nil {
-		f.Close()
-		return nil, files.Info{}, local(err, p.String())
+	if off > 0 {
+		if _, err := f.Seek(off, io.SeekStart); err != nil {
+			f.Close()
+			return nil, files.Info{}, local(err, p.String())
+		}
 	}
 	return f, diskInfo(p, i, -1), nil
 }

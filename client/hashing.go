@@ -3,6 +3,7 @@ package client
 import (
 	"hash"
 	"math"
+	"sync"
 )
 
 // A hashing lends the buffers of a copy and hashes what they hold. Of a big file that happens on another processor, while the
@@ -10,6 +11,7 @@ import (
 type hashing struct {
 	h     hash.Hash // nil if nobody wants it
 	buf   []byte    // the only one, where that does not pay
+	page  *page     // that it is, if it comes from the pool
 	given chan []byte
 	back  chan []byte // which can be filled again
 	ended chan struct{}
@@ -21,12 +23,21 @@ const (
 	hashApart  = 4 << 20 // bytes from which on it pays
 )
 
+// A page is a buffer for small files, of which many are copied at a time.
+type page [4 << 10]byte
+
+var pages = sync.Pool{New: func() any { return new(page) }}
+
 func newHashing(h hash.Hash, size int64) *hashing {
 	if size < 0 {
 		size = math.MaxInt64
 	}
+	if size <= int64(len(page{})) {
+		p := pages.Get().(*page)
+		return &hashing{h: h, buf: p[:], page: p}
+	}
 	if h == nil || size < hashApart {
-		return &hashing{h: h, buf: make([]byte, min(max(size, 512), copyBuffer))}
+		return &hashing{h: h, buf: make([]byte, min(size, copyBuffer))}
 	}
 	x := &hashing{h: h, given: make(chan []byte, hashAhead), back: make(chan []byte, hashAhead), ended: make(chan struct{})}
 	for range hashAhead {
@@ -62,6 +73,9 @@ func (x *hashing) take(b []byte) {
 
 // end returns when all of it is hashed.
 func (x *hashing) end() {
+	if x.page != nil {
+		pages.Put(x.page)
+	}
 	if x.given != nil {
 		close(x.given)
 		<-x.ended

@@ -136,7 +136,7 @@ func (r *sshRemote) begin(conn *sshConn) (*wire, error) {
 	if ok, err := channel.SendRequest("subsystem", true, ssh.Marshal(struct{ Name string }{"sftp"})); err != nil || !ok {
 		return nil, fault.Wrap(fault.Unsupported, err, "%s offers no SFTP", r.url.Address())
 	}
-	w := newWire(channel, r.url.Address(), r.timeout(), func() func(string) { return r.options().Trace })
+	w := newWire(channel, r.url.Address(), r.timeout(), r.trace)
 	if err := w.hello(); err != nil {
 		return nil, w.lost(err)
 	}

@@ -161,31 +161,28 @@ func (w *wire) senseless(format string, args ...any) error {
 func (w *wire) start(r sftp.Request) *rpc {
 	c := &rpc{w: w, slow: slow(&r), upload: r.Type == sftp.TypeOpen && r.Flags&sftp.OpenWrite != 0 || r.Extension == sftp.ExtResume}
 	w.traceRequest(&r)
-	w.send(c, func(id uint32) *sftp.Packet {
-		r.ID = id
-		return r.Packet()
-	})
+	w.send(c, r.Packet())
 	return c
 }
 
 // write sends a WRITE of data, which is copied.
 func (w *wire) startWrite(handle []byte, off int64, data []byte) *rpc {
 	c := &rpc{w: w}
-	w.send(c, func(id uint32) *sftp.Packet {
-		p, place := sftp.WritePacket(id, handle, uint64(off), len(data))
-		copy(place, data)
-		return p
-	})
+	p, place := sftp.WritePacket(0, handle, uint64(off), len(data))
+	copy(place, data)
+	w.send(c, p)
 	return c
 }
 
-func (w *wire) send(c *rpc, packet func(id uint32) *sftp.Packet) {
+// send gives a packet an id and has it go out.
+func (w *wire) send(c *rpc, p *sftp.Packet) {
 	c.done = make(chan struct{})
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err != nil {
 		c.err = w.err
 		close(c.done)
+		p.Free()
 		return
 	}
 	for w.next++; w.calls[w.next] != nil; w.next++ {
@@ -198,7 +195,8 @@ func (w *wire) send(c *rpc, packet func(id uint32) *sftp.Packet) {
 	if c.slow {
 		w.slow++
 	}
-	w.queue = append(w.queue, packet(c.id))
+	p.SetID(c.id)
+	w.queue = append(w.queue, p)
 	select {
 	case w.kick <- struct{}{}:
 	default:

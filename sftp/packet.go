@@ -19,8 +19,8 @@ type packets struct {
 	size int
 }
 
-// pools are by size: most packets fit the first, those of clients that move 32 KiB at a time the second.
-var pools = [...]packets{{size: 512}, {size: 32<<10 + 512}, {size: 4 + MaxPacket}}
+// pools are by size: most packets fit the first, small files the second, those of clients that move 32 KiB at a time the third.
+var pools = [...]packets{{size: 512}, {size: 4<<10 + 512}, {size: 32<<10 + 512}, {size: 4 + MaxPacket}}
 
 // take returns an empty packet with room for n bytes.
 func take(n int) *Packet {
@@ -59,6 +59,9 @@ func (p *Packet) Wire() []byte {
 	binary.BigEndian.PutUint32(p.b, uint32(len(p.b)-4))
 	return p.b
 }
+
+// SetID gives another id to a packet that has one.
+func (p *Packet) SetID(id uint32) { binary.BigEndian.PutUint32(p.b[head-4:], id) }
 
 // Len returns how many bytes travel.
 func (p *Packet) Len() int { return len(p.b) }
