@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"sampan/fault"
@@ -76,8 +77,9 @@ func OnDisk(name string) (files.Store, files.Path, error) {
 }
 
 type disk struct {
-	root *os.Root
-	dirs nearDirs
+	root  *os.Root
+	dirs  nearDirs
+	named atomic.Bool // every file has a name from the beginning
 }
 
 func (d *disk) Close() error {

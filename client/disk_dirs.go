@@ -19,7 +19,13 @@ type nearDirs struct {
 
 type nearDir struct {
 	root *os.Root
+	self *os.File  // the same
 	at   time.Time // when it was where its name says
+}
+
+func (n nearDir) close() {
+	n.root.Close()
+	n.self.Close()
 }
 
 const (
@@ -27,29 +33,43 @@ const (
 	mostNear = 64
 )
 
-// near returns the directory of a name, and what the name is called there; the top and the name itself where there is no shorter way.
-func (d *disk) near(name string) (*os.Root, string) {
-	dir, base := filepath.Split(name)
-	if dir == "" || base == "" {
-		return d.root, name
+// nearDir returns a directory, as filepath.Split has it; ok is false where there is no shorter way than from the top.
+func (d *disk) nearDir(dir string) (_ nearDir, ok bool) {
+	if dir == "" {
+		return nearDir{}, false
 	}
 	n := &d.dirs
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	now := time.Now()
 	if is, ok := n.open[dir]; ok && now.Sub(is.at) < trusted {
-		return is.root, base
+		return is, true
 	}
 	n.drop(func(is nearDir) bool { return len(n.open) >= mostNear || now.Sub(is.at) >= trusted })
 	root, err := d.root.OpenRoot(dir)
 	if err != nil { // whoever goes there from the top hears why
-		return d.root, name
+		return nearDir{}, false
+	}
+	self, err := root.Open(".")
+	if err != nil {
+		root.Close()
+		return nearDir{}, false
 	}
 	if n.open == nil {
 		n.open = map[string]nearDir{}
 	}
-	n.open[dir] = nearDir{root, now}
-	return root, base
+	is := nearDir{root, self, now}
+	n.open[dir] = is
+	return is, true
+}
+
+// near returns the directory of a name, and what the name is called there; the top and the name itself where there is no shorter way.
+func (d *disk) near(name string) (*os.Root, string) {
+	dir, base := filepath.Split(name)
+	if is, ok := d.nearDir(dir); ok && base != "" {
+		return is.root, base
+	}
+	return d.root, name
 }
 
 // drop closes those of which over is true. Who is just using one does so to the end; who comes too late goes from the top.
@@ -57,7 +77,7 @@ func (n *nearDirs) drop(over func(nearDir) bool) {
 	for dir, is := range n.open {
 		if over(is) {
 			delete(n.open, dir)
-			is.root.Close()
+			is.close()
 		}
 	}
 }

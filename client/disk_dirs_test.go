@@ -23,6 +23,7 @@ func TestDirectoryThatBecomesALinkLeadsNowhere(t *testing.T) {
 	d := disk(t, dir)
 	sub := filepath.Join(dir, "sub")
 	must(t, os.Mkdir(sub, 0o777))
+	small := create(t, d, path(t, "sub/small"), files.Want{Size: 1}, []byte("s"))
 	u := create(t, d, path(t, "sub/a"), files.Want{Size: -1}, []byte("a"))
 	must(t, os.Rename(sub, filepath.Join(dir, "moved")))
 	must(t, os.Symlink(outside, sub))
@@ -32,6 +33,11 @@ func TestDirectoryThatBecomesALinkLeadsNowhere(t *testing.T) {
 		}
 	} else if got := string(read(t, filepath.Join(dir, "moved", "a.part"))); got != "a" {
 		t.Errorf("%v, and the part holds %q", err, got)
+	}
+	if _, err := small.Commit(t.Context(), nil); err == nil {
+		if got := string(read(t, filepath.Join(dir, "moved", "small"))); got != "s" {
+			t.Errorf("published %q", got)
+		}
 	}
 	client.TrustNoDirectory(d)
 	if _, err := d.Create(t.Context(), path(t, "sub/b"), files.Want{Size: -1}); err == nil {
@@ -51,10 +57,13 @@ func TestDirectoryThatIsReplacedGetsWhatComes(t *testing.T) {
 	sub := path(t, "sub")
 	put := func(name string) {
 		t.Helper()
-		_, err := create(t, d, path(t, "sub/"+name), files.Want{Size: -1}, []byte(name)).Commit(t.Context(), nil)
-		must(t, err)
-		if got := string(read(t, filepath.Join(dir, "sub", name))); got != name {
-			t.Errorf("%s holds %q", name, got)
+		for n, size := range []int64{-1, 1} {
+			name := fmt.Sprint(name, n)
+			_, err := create(t, d, path(t, "sub/"+name), files.Want{Size: size}, []byte("x")).Commit(t.Context(), nil)
+			must(t, err)
+			if got := string(read(t, filepath.Join(dir, "sub", name))); got != "x" {
+				t.Errorf("%s holds %q", name, got)
+			}
 		}
 	}
 	must(t, d.Mkdir(t.Context(), sub))

@@ -19,7 +19,7 @@ type diskUpload struct {
 	d      *disk
 	path   files.Path
 	name   string
-	part   string
+	part   string // "" if the file has no name yet
 	file   *os.File
 	is     fs.FileInfo // the part, to be told from what others may put there
 	size   int64
@@ -33,7 +33,11 @@ type diskUpload struct {
 // Create is Busy while another copy writes to the same name.
 func (d *disk) Create(ctx context.Context, p files.Path, w files.Want) (files.Upload, error) {
 	i, err := d.Stat(ctx, p)
-	if err != nil && fault.KindOf(err) != fault.NotExist {
+	switch {
+	case err == nil:
+	case fault.KindOf(err) == fault.NotExist:
+		i.Part = -1
+	default:
 		return nil, err
 	}
 	return d.create(ctx, p, w, sight{info: i, there: err == nil && !i.PartOnly(), sure: true})
@@ -61,6 +65,9 @@ func (d *disk) create(ctx context.Context, p files.Path, w files.Want, seen sigh
 		mode = i.Perm()
 	}
 	u := &diskUpload{d: d, path: p, name: name, part: partName(name), isNew: w.New}
+	if !seen.there && seen.info.Part < 0 && w.Size >= 0 && w.Size <= smallFile && u.takeNameless(mode) {
+		return u, nil
+	}
 	if err := u.take(w, mode); err != nil {
 		return nil, local(err, p.String())
 	}
@@ -70,6 +77,22 @@ func (d *disk) create(ctx context.Context, p files.Path, w files.Want, seen sigh
 		return nil, err
 	}
 	return u, nil
+}
+
+// takeNameless opens a file that has no name before it is whole: a small one is cut so seldom, and then so soon copied anew, that a
+// part of it is of no use. Nobody can come upon it, so no lock is needed.
+func (u *diskUpload) takeNameless(mode fs.FileMode) bool {
+	dir, base := filepath.Split(u.name)
+	near, ok := u.d.nearDir(dir)
+	if !ok || base == "" || u.d.named.Load() {
+		return false
+	}
+	f, err := openNameless(near.root, mode)
+	if err != nil {
+		return false
+	}
+	u.file, u.part = f, ""
+	return true
 }
 
 // take opens the part and locks it: the one that is there to go on with it, else a new one in its place. Nothing is
@@ -229,8 +252,36 @@ func (d *disk) syncDir(name string) error {
 	return d.do(name, func(r *os.Root, name string) error { return syncDir(r, filepath.Dir(name)) })
 }
 
+// link gives a file without a name its time and its name. What came there meanwhile is not replaced.
+func (u *diskUpload) link() error {
+	u.stamped = !u.time.IsZero() && setTime(u.file, u.time) == nil
+	dir, base := filepath.Split(u.name)
+	err := error(os.ErrClosed)
+	for try := 0; try < 3 && errors.Is(err, os.ErrClosed); try++ { // what is open may be closed just now
+		near, ok := u.d.nearDir(dir)
+		if !ok {
+			return fault.New(fault.NotExist, "%s: no such file or directory", u.path.String())
+		}
+		err = giveName(u.file, near.self, base)
+	}
+	switch {
+	case err == nil:
+		u.file.Close()
+		u.file = nil
+		return nil
+	case errors.Is(err, fs.ErrExist) && u.isNew:
+		return fault.New(fault.Exist, "%s: that name is taken", u.path.String())
+	case !errors.Is(err, fs.ErrExist):
+		u.d.named.Store(true) // the next try does without
+	}
+	return u.busy()
+}
+
 // rename gives the part its time and its name, if it still is the file that was written.
 func (u *diskUpload) rename() error {
+	if u.part == "" {
+		return u.link()
+	}
 	if u.isNew {
 		if _, err := u.d.look(u.name, (*os.Root).Lstat); err == nil {
 			return fault.New(fault.Exist, "%s: that name is taken", u.path.String())
@@ -263,7 +314,7 @@ func (u *diskUpload) Close() error {
 		u.file.Close()
 	}
 	var err error
-	if u.size == 0 || u.doomed {
+	if u.part != "" && (u.size == 0 || u.doomed) {
 		err = u.d.do(u.part, (*os.Root).Remove)
 	}
 	u.file.Close()

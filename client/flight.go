@@ -609,7 +609,11 @@ func (f *flight) fetch(j *fileJob) {
 func (f *flight) create(j *fileJob) (files.Upload, error) {
 	w := files.Want{Size: j.source.Size, New: f.t.o.NoClobber}
 	if d, ok := f.t.dst.(*disk); ok {
-		return d.create(f.ctx, j.to, w, sight{info: j.target, there: j.there && !j.target.PartOnly(), sure: true})
+		seen := sight{info: j.target, there: j.there && !j.target.PartOnly(), sure: true}
+		if !j.there {
+			seen.info.Part = -1
+		}
+		return d.create(f.ctx, j.to, w, seen)
 	}
 	return f.t.dst.Create(f.ctx, j.to, w)
 }
@@ -672,6 +676,9 @@ func (f *flight) finish(ctx context.Context, j *fileJob) error {
 	j.up = nil
 	if fault.KindOf(err) == fault.Exist && err != nil && f.t.o.NoClobber {
 		j.r.Kept, err = true, nil
+	}
+	if err != nil && passing(err) {
+		return f.leave(j)
 	}
 	if err == nil && (!near || !u.stamped) {
 		err = stamp(ctx, f.t.dst, j.to, j.source)
