@@ -19,6 +19,7 @@ import (
 	"sampan/account"
 	"sampan/client"
 	"sampan/fault"
+	"sampan/files"
 	"sampan/files/filestest"
 	"sampan/sftpd"
 )
@@ -255,4 +256,37 @@ func TestJoiningElsewhereOverSSH(t *testing.T) {
 	u := s.url()
 	_, err := client.Register(t.Context(), u, s.options(), "newcomer", "", "a good password here")
 	wantKind(t, err, fault.Unsupported)
+}
+
+// TestSFTPSmallFilesAreProvedByTheirClose: that takes no request more, and is proof all the same.
+func TestSFTPSmallFilesAreProvedByTheirClose(t *testing.T) {
+	t.Parallel()
+	q := newQuay(t)
+	near := t.TempDir()
+	for n := range 20 {
+		write(t, filepath.Join(near, strings.Repeat("f", n+1)), bytesOf(uint64(n), n*1000))
+	}
+	r := q.dial("alice")
+	var mu sync.Mutex
+	asked := map[string]int{}
+	r.Tune(func(o *client.Options) {
+		o.Trace = func(line string) {
+			mu.Lock()
+			defer mu.Unlock()
+			what, _, _ := strings.Cut(strings.TrimPrefix(line, "> "), " ")
+			asked[what]++
+		}
+	})
+	proved := func(r client.Result, err error) {
+		if err != nil || !r.Verified || r.Sum == "" {
+			t.Errorf("%+v, %v", r, err)
+		}
+	}
+	_, err := client.CopyTree(t.Context(), disk(t, near), files.Root, r, path(t, "up"), client.CopyOptions{}, proved)
+	must(t, err)
+	if asked["close@sampan"] != 20 || asked["check-file-name"] != 0 {
+		t.Errorf("%v", asked)
+	}
+	_, err = client.CopyTree(t.Context(), r, path(t, "up"), disk(t, t.TempDir()), path(t, "down"), client.CopyOptions{}, proved)
+	must(t, err)
 }

@@ -55,6 +55,7 @@ type sftpUpload struct {
 	time    time.Time // to be the file's; zero if it is not told
 	stamped bool      // it is
 	closed  func()    // hears when CLOSE was sent; may be nil
+	fresh   bool      // nothing was kept
 	prove   bool      // the server is asked for the hash of what it published, if it is Sampan
 	sum     []byte    // what it said; nil if nothing
 }
@@ -73,7 +74,7 @@ func (r *sshRemote) create(ctx context.Context, wire *wire, p files.Path, w file
 	if err := p.CheckNew(); err != nil {
 		return nil, err
 	}
-	u := &sftpUpload{r: r, w: wire, ctx: ctx, path: p, stage: p, size: w.From, flow: newFlow(), isNew: w.New}
+	u := &sftpUpload{r: r, w: wire, ctx: ctx, path: p, stage: p, size: w.From, flow: newFlow(), isNew: w.New, fresh: w.From == 0}
 	var err error
 	if wire.ours() {
 		err = u.openOurs(w)
@@ -339,7 +340,10 @@ func (u *sftpUpload) publishOurs(ctx context.Context, sure func() error) error {
 		return err
 	}
 	attrs := u.startAttrs()
-	end := u.startClose()
+	if u.prove && u.fresh && u.size <= smallFile && u.w.has(sftp.ExtClose) {
+		return u.publishSmall(ctx, attrs)
+	}
+	end := u.startClose(sftp.Request{Type: sftp.TypeClose})
 	var sums *rpc
 	if u.prove {
 		sums = u.w.start(sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtCheckName, Path: u.path.String(), Algorithms: "sha256"})
@@ -358,6 +362,19 @@ func (u *sftpUpload) publishOurs(ctx context.Context, sure func() error) error {
 	return err
 }
 
+// publishSmall has CLOSE answered with the hash of what it published.
+func (u *sftpUpload) publishSmall(ctx context.Context, attrs *rpc) error {
+	end := u.startClose(sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtClose})
+	u.settleAll()
+	u.settleAttrs(ctx, attrs)
+	var sums sftp.Sums
+	err := named(end.parsed(ctx, &sums), u.path)
+	if err = first(u.err, err); err == nil && len(sums.Hashes) == sha256.Size {
+		u.sum = sums.Hashes
+	}
+	return err
+}
+
 // publishForeign has the server sync what it got, looks whether all of it is there, and closes the stage; then the stage gets
 // its name, if it still has that of the stage: a copy from elsewhere may have taken its place. What the server answers in the order in
 // which it was asked (section 3) is asked in one go.
@@ -368,7 +385,7 @@ func (u *sftpUpload) publishForeign(ctx context.Context, sure func() error) erro
 	if u.w.has(sftp.ExtFsync) {
 		sync = u.w.start(sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtFsync, Handle: u.handle})
 	}
-	end := u.startClose()
+	end := u.startClose(sftp.Request{Type: sftp.TypeClose})
 	byName := u.w.start(sftp.Request{Type: sftp.TypeLstat, Path: u.stage.String()})
 	u.settleAll()
 	u.settleAttrs(ctx, attrs)
@@ -432,11 +449,10 @@ func (u *sftpUpload) settleAttrs(ctx context.Context, attrs *rpc) {
 	u.stamped = attrs != nil && attrs.ok(ctx) == nil && !u.time.IsZero()
 }
 
-// startClose ends the handle.
-func (u *sftpUpload) startClose() *rpc {
-	handle := u.handle
-	u.handle = nil
-	end := u.w.start(sftp.Request{Type: sftp.TypeClose, Handle: handle})
+// startClose ends the handle by a request.
+func (u *sftpUpload) startClose(r sftp.Request) *rpc {
+	r.Handle, u.handle = u.handle, nil
+	end := u.w.start(r)
 	if u.closed != nil {
 		u.closed()
 	}
@@ -493,7 +509,7 @@ func (u *sftpUpload) leave(ctx context.Context) (err error) {
 	u.staged = false
 	defer u.unclaim()
 	if u.handle != nil {
-		err = u.startClose().ok(ctx)
+		err = u.startClose(sftp.Request{Type: sftp.TypeClose}).ok(ctx)
 	}
 	part := stage(u.path, "")
 	switch {

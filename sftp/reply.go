@@ -209,7 +209,7 @@ func (s *Space) Parse(payload []byte) error {
 	return f.err("a reply")
 }
 
-// Sums answers check-file-handle and check-file-name: a hash of each block, or one of all.
+// Sums answers check-file-handle and check-file-name: a hash of each block, or one of all. For close@sampan there may be none.
 type Sums struct {
 	Algorithm string
 	Hashes    []byte // one behind the other

@@ -65,6 +65,7 @@ var extended = map[string][]field{
 	ExtDropPart:    {path},
 	ExtResume:      {path, offset, size},
 	ExtAbandon:     {handle},
+	ExtClose:       {handle},
 	ExtShare:       {handle},
 	ExtJoin:        {token},
 }

@@ -59,6 +59,7 @@ func requests() []Request {
 		{Extension: ExtDropPart, Path: "a"},
 		{Extension: ExtResume, Path: "a", Offset: 1, Size: Unknown},
 		{Extension: ExtAbandon, Handle: h},
+		{Extension: ExtClose, Handle: h},
 		{Extension: ExtShare, Handle: h},
 		{Extension: ExtJoin, Token: Token{1, 2, 15: 16}},
 	} {

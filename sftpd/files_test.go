@@ -2,10 +2,12 @@ package sftpd
 
 import (
 	"context"
+	"crypto/sha256"
 	"strings"
 	"testing"
 
 	"sampan/account"
+	"sampan/files"
 	"sampan/sftp"
 )
 
@@ -125,6 +127,57 @@ func cutUploadIsParked(t *testing.T, h *house) {
 	p.must(sftp.TypeExtendedReply, sftp.Request{Extension: sftp.ExtPart, Path: "/a"})
 	p.want(sftp.OK, sftp.Request{Extension: sftp.ExtDropPart, Path: "/a"})
 	p.want(sftp.NoSuchFile, sftp.Request{Extension: sftp.ExtPart, Path: "/a"})
+}
+
+// TestCloseTellsWhatItPublished: to who wrote all of it, so that it gives away nothing that he may not read.
+func TestCloseTellsWhatItPublished(t *testing.T) { inBoth(t, closeTellsWhatItPublished) }
+
+func closeTellsWhatItPublished(t *testing.T, h *house) {
+	h.add("alice", account.Unlimited)
+	h.add("bob", account.Unlimited, account.Grant{Under: files.Root, May: account.Write | account.Append})
+	closed := func(p *peer, handle []byte) string {
+		t.Helper()
+		var s sftp.Sums
+		if err := s.Parse(p.must(sftp.TypeExtendedReply, sftp.Request{Extension: sftp.ExtClose, Handle: handle}).Payload); err != nil || s.Algorithm != "sha256" {
+			t.Errorf("%+v, %v", s, err)
+		}
+		return string(s.Hashes)
+	}
+	sum := func(content string) string {
+		s := sha256.Sum256([]byte(content))
+		return string(s[:])
+	}
+	p := h.sftp("alice")
+	for _, content := range []string{"", "short", strings.Repeat("8 bytes ", 1<<10), strings.Repeat("x", 64<<10-1)} {
+		f := p.open("/a", put)
+		for at := 0; at < len(content); at += 32 << 10 {
+			p.write(f, uint64(at), content[at:min(at+32<<10, len(content))])
+		}
+		if got := closed(p, f); got != sum(content) {
+			t.Errorf("%x of %d bytes", got, len(content))
+		}
+		h.holds("alice", "a", content)
+	}
+	f := p.open("/b", put)
+	p.write(f, 0, strings.Repeat("x", 32<<10))
+	p.write(f, 32<<10, strings.Repeat("x", 32<<10))
+	if got := closed(p, f); got != "" {
+		t.Errorf("%x of much", got)
+	}
+	p.want(sftp.Failure, sftp.Request{Extension: sftp.ExtClose, Handle: f})
+
+	h.put("bob", "secret", "secret")
+	p = h.sftp("bob")
+	f = p.open("/drop", put)
+	p.write(f, 0, "in the box")
+	if got := closed(p, f); got != sum("in the box") {
+		t.Errorf("%x of what was written", got)
+	}
+	f = p.must(sftp.TypeHandle, sftp.Request{Type: sftp.TypeOpen, Path: "/secret", Flags: sftp.OpenWrite | sftp.OpenAppend}).Handle
+	p.write(f, 0, "!")
+	if got := closed(p, f); got != "" {
+		t.Errorf("%x of what may not be read", got)
+	}
 }
 
 // TestJoinedUpload: sessions of one account that know the token write one file together; only the handle that was shared

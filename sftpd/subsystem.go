@@ -147,6 +147,8 @@ func (s *subsystem) answer(a *ask, p *sftp.Packet, err error) {
 		return
 	case err != nil:
 		p = s.status(a.ID, err)
+	case p == nil && a.Extension == sftp.ExtClose:
+		p = sftp.ExtendedPacket(a.ID, sftp.Sums{Algorithm: "sha256", Hashes: a.proof})
 	case p == nil:
 		p = sftp.StatusPacket(a.ID, sftp.OK, "", "")
 	}
@@ -168,6 +170,7 @@ type ask struct {
 	sub      *subsystem
 	path, to files.Path
 	h, toH   *handle
+	proof    []byte // of close@sampan: SHA-256 of what is published
 }
 
 // prepare looks up what the row says that the request is about.

@@ -86,6 +86,7 @@ func rows() []row {
 		{extension(sftp.ExtDropPart), (*ask).dropPart, named | changing, "1", ours},
 		{extension(sftp.ExtResume), (*ask).resume, named, "1", ours},
 		{extension(sftp.ExtAbandon), (*ask).abandon, handled, "1", ours},
+		{extension(sftp.ExtClose), (*ask).close, handled, "1", ours},
 		{extension(sftp.ExtShare), (*ask).share, handled, "1", ours},
 		{extension(sftp.ExtJoin), (*ask).join, 0, "1", ours},
 	}
