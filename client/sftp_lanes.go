@@ -19,12 +19,16 @@ import (
 // A lane is a file that is open on one session.
 type lane struct {
 	w      *wire
-	handle []byte
-	flying int64 // bytes that were asked for, or sent, and not answered
+	handle []byte // nil when it was given back
+	flying int64  // bytes that were asked for, or sent, and not answered
 }
 
 // close gives the handle back.
-func (l *lane) close() { l.w.giveUp(l.handle, false) }
+func (l *lane) close() {
+	if l.handle != nil {
+		l.w.giveUp(l.handle, false)
+	}
+}
 
 // An extraSession is a further one, opened when it is wanted.
 type extraSession struct {

@@ -150,3 +150,35 @@ func TestSFTPTreeOverWhatIsThere(t *testing.T) {
 		t.Errorf("kept: %+v, %v", res, err)
 	}
 }
+
+// TestSFTPFileThatShrinksBehindItsClose: a small file is closed by the same go that reads it, so what is missing cannot be asked for again.
+func TestSFTPFileThatShrinksBehindItsClose(t *testing.T) {
+	t.Parallel()
+	asked := atomic.Int32{}
+	s := newStrangeSSH(t, openDoor(), scripted(t, func(r *sftp.Request, send func(*sftp.Packet)) bool {
+		switch r.Type {
+		case sftp.TypeStat, sftp.TypeFstat:
+			send(sftp.AttrsPacket(r.ID, sftp.Attrs{Has: sftp.HasSize | sftp.HasMode, Mode: 0o100644, Size: 100}))
+		case sftp.TypeRead:
+			asked.Add(1)
+			p, _ := sftp.DataPacket(r.ID, 50)
+			send(p)
+		default:
+			return false
+		}
+		return true
+	}, sftp.Extension{Name: sftp.ExtClose, Data: "1"}, sftp.Extension{Name: sftp.ExtPart, Data: "1"}, sftp.Extension{Name: sftp.ExtResume, Data: "1"},
+		sftp.Extension{Name: sftp.ExtAbandon, Data: "1"}, sftp.Extension{Name: sftp.ExtCheckName, Data: "sha256"}))
+	r, err := client.Dial(t.Context(), s.url("u"), s.options())
+	must(t, err)
+	defer r.Close()
+	near := t.TempDir()
+	_, err = client.Copy(t.Context(), r, path(t, "f"), disk(t, near), path(t, "f"), client.CopyOptions{Tries: -1})
+	wantKind(t, err, fault.Mismatch)
+	if n := asked.Load(); n != 2 {
+		t.Errorf("%d READs, not one in each of two tries", n)
+	}
+	if _, err := os.Stat(filepath.Join(near, "f")); err == nil {
+		t.Error("half a file was published")
+	}
+}

@@ -287,6 +287,10 @@ func TestSFTPSmallFilesAreProvedByTheirClose(t *testing.T) {
 	if asked["close@sampan"] != 20 || asked["check-file-name"] != 0 {
 		t.Errorf("%v", asked)
 	}
+	clear(asked)
 	_, err = client.CopyTree(t.Context(), r, path(t, "up"), disk(t, t.TempDir()), path(t, "down"), client.CopyOptions{}, proved)
 	must(t, err)
+	if asked["close@sampan"] != 20 || asked["check-file-handle"] != 0 || asked["CLOSE"] != 1 { // of the directory
+		t.Errorf("%v", asked)
+	}
 }

@@ -58,6 +58,7 @@ type sftpBody struct {
 	ahead []*span
 	err   error
 
+	brief bool   // one READ takes all of it, and CLOSE tells its hash
 	prove bool   // the server is asked for the hash of what was read, where it has one
 	looks []*rpc // FSTAT behind the last READ, on each lane; none until that was sent
 	sums  *rpc   // check-file-handle; nil until it was sent
@@ -93,7 +94,9 @@ func (r *sshRemote) openKnown(ctx context.Context, w *wire, i files.Info, off in
 	if err != nil {
 		return nil, i, err
 	}
-	if b.prove = w.hashes; w.ours() { // others do one thing after another
+	b.prove = w.hashes
+	b.brief = off == 0 && i.Size <= min(smallFile, int64(w.limits.Read)) && w.has(sftp.ExtClose)
+	if w.ours() && !b.brief { // others do one thing after another
 		b.askHash()
 	}
 	b.widen(r)
@@ -158,7 +161,13 @@ func (b *sftpBody) ask() {
 	for _, l := range b.all {
 		b.looks = append(b.looks, l.w.start(sftp.Request{Type: sftp.TypeFstat, Handle: l.handle}))
 	}
-	if b.prove && b.sums == nil {
+	switch {
+	case !b.prove || b.sums != nil:
+	case b.brief:
+		l := b.all[0]
+		b.sums = l.w.start(sftp.Request{Type: sftp.TypeExtended, Extension: sftp.ExtClose, Handle: l.handle})
+		l.handle = nil
+	default:
 		b.askHash()
 	}
 }
@@ -258,6 +267,8 @@ func (b *sftpBody) await() error {
 	switch n := len(s.got); {
 	case n == 0 || n > s.n:
 		return s.w.senseless("%d bytes where %d were asked for", n, s.n)
+	case n < s.n && s.lane.handle == nil:
+		return fault.New(fault.Mismatch, "%s: it changed while it was copied", b.info.Path.String())
 	case n < s.n:
 		b.dropLooks() // they are no longer behind the last READ
 		b.ahead = append([]*span{s, b.read(s.lane, s.off+int64(n), s.n-n)}, b.ahead[1:]...)

@@ -165,6 +165,14 @@ func closeTellsWhatItPublished(t *testing.T, h *house) {
 		t.Errorf("%x of much", got)
 	}
 	p.want(sftp.Failure, sftp.Request{Extension: sftp.ExtClose, Handle: f})
+	p.store("/c", "to be read")
+	if got := closed(p, p.open("/c", get)); got != sum("to be read") {
+		t.Errorf("%x of what is read", got)
+	}
+	f = p.must(sftp.TypeHandle, sftp.Request{Type: sftp.TypeOpendir, Path: "/"}).Handle
+	if got := closed(p, f); got != "" {
+		t.Errorf("%x of a directory", got)
+	}
 
 	h.put("bob", "secret", "secret")
 	p = h.sftp("bob")

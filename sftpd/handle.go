@@ -190,6 +190,7 @@ func (a *ask) close() (*sftp.Packet, error) {
 	s, h := a.sub, a.h
 	s.forget(string(a.Handle), h)
 	if !h.draft || h.file.Dropped() {
+		a.prove()
 		if h.file != nil && !h.draft && !h.joined {
 			h.file.Whole()
 		}
@@ -214,10 +215,11 @@ func (a *ask) close() (*sftp.Packet, error) {
 	return nil, errLater
 }
 
-// prove hashes a small upload that is about to be published, if that is asked for. Who wrote all of it learns nothing by that, so no
-// permission to read is needed.
+// prove hashes what is about to be closed, if that is asked for and it is small: what may be read, or an upload. Who wrote all of that
+// learns nothing by it, so no permission to read is needed.
 func (a *ask) prove() {
-	if a.Extension != sftp.ExtClose || !a.h.fresh || a.h.shared != nil {
+	known := !a.h.draft && a.h.reads || a.h.fresh && a.h.shared == nil
+	if a.Extension != sftp.ExtClose || a.h.file == nil || !known {
 		return
 	}
 	h, buf := sha256.New(), make([]byte, 2*sip)

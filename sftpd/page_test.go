@@ -138,8 +138,9 @@ uint64 size, uint64 time (seconds since 1970), string SHA-256 of all of it (32 b
 there: of the part if that is its exact size, else of the file. An offset of 2^64-1 is the end; a size of 2^64-1 is not known.
 The reply is a HANDLE; WRITE still tells offsets from the first byte.`,
 	"abandon@sampan": `(string handle) closes an upload that is not to be published: what came is kept as a part.`,
-	"close@sampan": `(string handle) is CLOSE that tells what it published. The EXTENDED_REPLY is that of check-file-handle, with the SHA-256
-of all of it; with none where the upload has 64 KiB or more, or began as a copy of what was there.`,
+	"close@sampan": `(string handle) is CLOSE that tells what it published, or what the file that was open for reading holds. The EXTENDED_REPLY
+is that of check-file-handle, with the SHA-256 of all of it; with none where there are 64 KiB or more, or the upload began as a copy of
+what was there.`,
 	"share@sampan": `(string handle) lets other sessions of the account write to what the handle has open for writing. The EXTENDED_REPLY
 holds a string of 16 bytes, the token.`,
 	"join@sampan": `(string token) opens what was shared, on this connection or another one; the reply is a HANDLE to write by. CLOSE of it
