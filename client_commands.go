@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"runtime"
 
 	"sampan/shell"
 	"sampan/words"
@@ -23,6 +24,7 @@ func clientCommands(e *env) []command {
 		rows = append(rows, command{
 			name: c.Name, group: clientGroup, args: c.Args, short: c.Short, flags: flags, signals: c.Signals,
 			run: func(ctx context.Context, args []string) error {
+				defer runtime.KeepAlive(ballast())
 				return told(shell.Run(ctx, e.shell(), *o, c.Name, args))
 			},
 		})

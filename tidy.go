@@ -18,7 +18,7 @@ const (
 
 // ballast counts as memory in use and is never touched, so it takes none. The runtime collects when as much was allocated as
 // is in use, and of a server with few sessions that is so little that it collected hundreds of times for each GiB of
-// packets: a third of what SFTP cost.
+// packets: a third of what SFTP cost. With a client that uploads many small files it was a tenth.
 func ballast() []byte { return make([]byte, 16<<20) }
 
 // tidy gives memory back whenever the server comes to rest, until stop is called. The runtime collects when as much was
