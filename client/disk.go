@@ -337,6 +337,7 @@ func (d *disk) Remove(ctx context.Context, p files.Path) error {
 	}
 	if err == nil {
 		if !i.Mode().IsRegular() {
+			d.dirs.forget() // Windows removes nothing that is open
 			defer d.dirs.forget()
 		}
 		err = d.root.Remove(name)

@@ -13,8 +13,9 @@ import (
 // way, for each look at each file. What is open may have been moved away or replaced meanwhile, as it may have been a moment before
 // any other call; for no longer than that it is trusted.
 type nearDirs struct {
-	mu   sync.Mutex
-	open map[string]nearDir // by name, as filepath.Split has it
+	mu    sync.Mutex
+	open  map[string]nearDir // by name, as filepath.Split has it
+	sweep *time.Timer        // closes those that nobody came for; nil when none is open
 }
 
 type nearDir struct {
@@ -30,7 +31,7 @@ func (n nearDir) close() {
 
 const (
 	trusted  = 100 * time.Millisecond
-	mostNear = 64
+	mostNear = 32
 )
 
 // nearDir returns a directory, as filepath.Split has it; ok is false where there is no shorter way than from the top.
@@ -60,7 +61,21 @@ func (d *disk) nearDir(dir string) (_ nearDir, ok bool) {
 	}
 	is := nearDir{root, self, now}
 	n.open[dir] = is
+	if n.sweep == nil {
+		n.sweep = time.AfterFunc(trusted, n.tidy)
+	}
 	return is, true
+}
+
+// tidy closes those that are not trusted any more.
+func (n *nearDirs) tidy() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	now := time.Now()
+	n.drop(func(is nearDir) bool { return now.Sub(is.at) >= trusted })
+	if n.sweep = nil; len(n.open) > 0 {
+		n.sweep = time.AfterFunc(trusted, n.tidy)
+	}
 }
 
 // near returns the directory of a name, and what the name is called there; the top and the name itself where there is no shorter way.

@@ -20,9 +20,14 @@ var errLocked = unix.EWOULDBLOCK
 // nothing.
 func lockFile(f *os.File) error {
 	c, err := f.SyscallConn() // Fd would have it block, with two system calls more
-	if err == nil {
-		err = errors.Join(c.Control(func(fd uintptr) { err = unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB) }), err)
+	if err != nil {
+		return err
 	}
+	var locked error
+	if err := c.Control(func(fd uintptr) { locked = unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB) }); err != nil {
+		return err
+	}
+	err = locked
 	if errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.ENOLCK) || errors.Is(err, unix.ENOSYS) {
 		return nil
 	}

@@ -65,7 +65,7 @@ func (d *disk) create(ctx context.Context, p files.Path, w files.Want, seen sigh
 		mode = i.Perm()
 	}
 	u := &diskUpload{d: d, path: p, name: name, part: partName(name), isNew: w.New}
-	if !seen.there && seen.info.Part < 0 && w.Size >= 0 && w.Size <= smallFile && u.takeNameless(mode) {
+	if !seen.there && seen.info.Part < 0 && w.From == 0 && !w.Part && w.Size >= 0 && w.Size <= smallFile && u.takeNameless(mode) {
 		return u, nil
 	}
 	if err := u.take(w, mode); err != nil {

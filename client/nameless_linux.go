@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"strconv"
@@ -9,9 +10,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openNameless opens a file in a directory that has no name yet. Some file systems have no such files.
+// openNameless opens a file in a directory that has no name yet. Some file systems have no such files, and Btrfs does not make
+// durable what has no name.
 func openNameless(dir *os.Root, mode fs.FileMode) (*os.File, error) {
-	return dir.OpenFile(".", os.O_RDWR|unix.O_TMPFILE|nonblock, mode)
+	f, err := dir.OpenFile(".", os.O_RDWR|unix.O_TMPFILE|nonblock, mode)
+	if err != nil {
+		return nil, err
+	}
+	var on unix.Statfs_t
+	err = withFd(f, func(fd int) error { return unix.Fstatfs(fd, &on) })
+	if err == nil && on.Type == unix.BTRFS_SUPER_MAGIC {
+		err = errors.ErrUnsupported
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // setTime sets the time of an open file.

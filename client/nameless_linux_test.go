@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"sampan/client"
 	"sampan/fault"
@@ -100,6 +101,40 @@ func TestTwoTreesToOnePlace(t *testing.T) {
 	for _, name := range []string{"a", "h"} {
 		if got := string(read(t, filepath.Join(dir, "got", name))); got != name {
 			t.Errorf("%s holds %q", name, got)
+		}
+	}
+}
+
+// TestSmallFileBehindNothingIsRefused: what is to go on with something that is not there would be published without its head.
+func TestSmallFileBehindNothingIsRefused(t *testing.T) {
+	t.Parallel()
+	dir, sub := memoryDir(t)
+	d := disk(t, dir)
+	for _, w := range []files.Want{{From: 5, Size: 10}, {From: 5, Part: true, Size: 10}, {From: 5, Size: -1}, {From: 5, Part: true, Size: -1}} {
+		_, err := d.Create(t.Context(), path(t, "sub/f"), w)
+		wantKind(t, err, fault.BadOffset)
+	}
+	wantEntries(t, sub, 0)
+}
+
+// TestDirectoriesStayOpenForAMomentOnly, else nobody could unmount them, and few descriptors would be left.
+func TestDirectoriesStayOpenForAMomentOnly(t *testing.T) {
+	t.Parallel()
+	dir, sub := memoryDir(t)
+	d := disk(t, dir)
+	_, err := create(t, d, path(t, "sub/f"), files.Want{Size: -1}, []byte("x")).Commit(t.Context(), nil)
+	must(t, err)
+	late := time.Now().Add(20 * time.Second)
+	for open := true; open; time.Sleep(time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatal("it is open still")
+		}
+		open = false
+		all, err := os.ReadDir("/proc/self/fd")
+		must(t, err)
+		for _, e := range all {
+			at, _ := os.Readlink(filepath.Join("/proc/self/fd", e.Name()))
+			open = open || at == sub
 		}
 	}
 }

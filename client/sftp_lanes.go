@@ -365,6 +365,9 @@ func (u *sftpUpload) endFurther(ctx context.Context) {
 		if err := c.ok(ctx); u.err == nil {
 			u.err = named(err, u.path)
 		}
+		if c.w.broken() {
+			u.r.extras.shaky.Store(true)
+		}
 	}
 }
 

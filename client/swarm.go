@@ -218,7 +218,7 @@ func (s *swarm) file(i files.Info, to files.Path, target *sight) error {
 			c.listed = &i
 		}
 		r, err := c.run(s.ctx)
-		if i.Size <= smallFile {
+		if err == nil && i.Size <= smallFile && !r.Skipped && !r.Kept {
 			s.took(r.Took)
 		}
 		if err := s.t.tell(s.ctx, r, err); err != nil {
