@@ -381,19 +381,19 @@ func (t *Transfer) CopyAt(ctx context.Context, from *Transfer, off, n, to int64)
 		return err
 	}
 	defer done()
-	for n != 0 && err == nil {
-		step := int64(mostStep)
-		if n > 0 {
-			step = min(step, n)
+	if n < 0 { // what it grows by while it is copied, perhaps by that, is not meant
+		i, err := src.Stat()
+		if err != nil {
+			return t.fail(fault.From(err, from.path.String()))
 		}
+		n = max(i.Size()-off, 0)
+	}
+	for n > 0 && err == nil {
 		var m int64
-		if m, err = t.copyStep(from, src, off, step, to); m == 0 && err == nil {
+		if m, err = t.copyStep(from, src, off, min(n, mostStep), to); m == 0 && err == nil {
 			return nil // that was the end
 		}
-		off, to = off+m, to+m
-		if n > 0 {
-			n -= m
-		}
+		off, to, n = off+m, to+m, n-m
 		if err == nil && ctx.Err() != nil {
 			err = why(ctx)
 		}

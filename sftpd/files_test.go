@@ -248,6 +248,28 @@ func joinedUpload(t *testing.T, h *house) {
 	other.want(sftp.Failure, sftp.Request{Type: sftp.TypeWrite, Handle: j, Data: []byte("late")})
 }
 
+// TestCopyOntoItselfEnds: a file that a copy makes longer has no end where the copy could stop, whichever handles are named.
+func TestCopyOntoItselfEnds(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.add("alice", 100<<20)
+	p := h.sftp("alice")
+	f := p.open("/a", put|sftp.OpenRead)
+	content := strings.Repeat("x", 200<<10)
+	p.write(f, 0, content)
+	var k sftp.Token
+	if err := k.Parse(p.must(sftp.TypeExtendedReply, sftp.Request{Extension: sftp.ExtShare, Handle: f}).Payload); err != nil {
+		t.Fatal(err)
+	}
+	j := p.must(sftp.TypeHandle, sftp.Request{Extension: sftp.ExtJoin, Token: k}).Handle
+	behind := sftp.Request{Extension: sftp.ExtCopyData, Handle: f, ToHandle: j, ToOffset: uint64(len(content))}
+	p.want(sftp.Failure, behind)
+	behind.Handle, behind.ToHandle = p.open("/a", sftp.OpenRead), f // one's own draft, by its name
+	p.want(sftp.OK, behind)
+	p.close(f)
+	h.holds("alice", "a", content+content)
+}
+
 // TestManyInFlight: 200 requests are on their way at once, in every order of replies.
 func TestManyInFlight(t *testing.T) { inBoth(t, manyInFlight) }
 

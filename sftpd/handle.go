@@ -356,7 +356,7 @@ func (a *ask) copyData() (*sftp.Packet, error) {
 		return nil, fault.New(fault.Denied, "the handle is not open for reading")
 	case !a.toH.writes:
 		return nil, fault.New(fault.Denied, "the handle is not open for writing")
-	case a.h == a.toH:
+	case a.h.file == a.toH.file:
 		return nil, fault.New(fault.BadName, "%s: cannot be copied onto itself", a.h.path)
 	}
 	off, err := offset(a.Offset)
