@@ -43,7 +43,10 @@ func (t *task) copyFile(ctx context.Context, m *meter, o client.CopyOptions) err
 
 func (t *task) copyTree(ctx context.Context, m *meter, o client.CopyOptions) error {
 	t = t.gathering()
-	defer flush(t.Out)
+	defer func(plain *task) {
+		flush(t.Out)
+		m.t = plain
+	}(m.t)
 	m.t = t
 	sum, err := client.CopyTree(ctx, m.src.store, m.src.path, m.dst.store, m.dst.path, o, m.done)
 	m.clear()
