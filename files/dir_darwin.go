@@ -8,9 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// renameNew is one system call.
+// renameNew is one system call where the volume can.
 func renameNew(fromDir int, from string, toDir int, to string) error {
-	return unix.RenameatxNp(fromDir, from, toDir, to, unix.RENAME_EXCL)
+	err := unix.RenameatxNp(fromDir, from, toDir, to, unix.RENAME_EXCL)
+	if err != unix.ENOTSUP && err != unix.EINVAL {
+		return err
+	}
+	return renameLooking(fromDir, from, toDir, to)
 }
 
 // datasync makes the bytes of f, and its size, durable (F_FULLFSYNC).

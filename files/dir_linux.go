@@ -11,18 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// renameNew is one system call; file systems without it (EINVAL) get a look first, which is enough against
-// everybody who comes through Sampan, for names change one batch at a time.
+// renameNew is one system call where the file system can.
 func renameNew(fromDir int, from string, toDir int, to string) error {
 	err := unix.Renameat2(fromDir, from, toDir, to, unix.RENAME_NOREPLACE)
 	if err != unix.EINVAL && err != unix.ENOSYS {
 		return err
 	}
-	var st unix.Stat_t
-	if unix.Fstatat(toDir, to, &st, unix.AT_SYMLINK_NOFOLLOW) == nil {
-		return unix.EEXIST
-	}
-	return unix.Renameat(fromDir, from, toDir, to)
+	return renameLooking(fromDir, from, toDir, to)
 }
 
 // readBelow opens p for reading by one system call, where no element of it is a link or a mount; nil if that does not work,

@@ -169,6 +169,16 @@ func move(from *dir, a string, to *dir, b string, replace bool) error {
 	return err
 }
 
+// renameLooking gives a file a name that nothing has, where that is no single call: it looks first, which is enough against
+// everybody who comes through Sampan, for names change one batch at a time.
+func renameLooking(fromDir int, from string, toDir int, to string) error {
+	var st unix.Stat_t
+	if unix.Fstatat(toDir, to, &st, unix.AT_SYMLINK_NOFOLLOW) == nil {
+		return unix.EEXIST
+	}
+	return unix.Renameat(fromDir, from, toDir, to)
+}
+
 // unlock ends lock at once, also for a child process that is just being started and has not closed d yet.
 func (d *dir) unlock() {
 	_ = control(d.f, func(fd int) error { return unix.Flock(fd, unix.LOCK_UN) })
