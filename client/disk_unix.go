@@ -19,15 +19,7 @@ var errLocked = unix.EWOULDBLOCK
 // lockFile takes the one lock on f, which ends with the process at the latest. On file systems without locks it does
 // nothing.
 func lockFile(f *os.File) error {
-	c, err := f.SyscallConn() // Fd would have it block, with two system calls more
-	if err != nil {
-		return err
-	}
-	var locked error
-	if err := c.Control(func(fd uintptr) { locked = unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB) }); err != nil {
-		return err
-	}
-	err = locked
+	err := withFd(f, func(fd int) error { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
 	if errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.ENOLCK) || errors.Is(err, unix.ENOSYS) {
 		return nil
 	}
@@ -45,4 +37,17 @@ func syncDir(root *os.Root, dir string) error {
 		return err
 	}
 	return nil
+}
+
+// withFd calls do with the descriptor of f, which is not closed meanwhile. By Fd the file would block, with two system calls more.
+func withFd(f *os.File, do func(fd int) error) error {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var done error
+	if err := c.Control(func(fd uintptr) { done = do(int(fd)) }); err != nil {
+		return err
+	}
+	return done
 }

@@ -43,16 +43,3 @@ func giveName(f, dir *os.File, name string) error {
 		})
 	})
 }
-
-// withFd calls do with the descriptor of f, which is not closed meanwhile.
-func withFd(f *os.File, do func(fd int) error) error {
-	c, err := f.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var done error
-	if err := c.Control(func(fd uintptr) { done = do(int(fd)) }); err != nil {
-		return err
-	}
-	return done
-}

@@ -59,6 +59,12 @@ func (l *laden) Read(p []byte) (int, error) {
 // newLongWay makes one. The n-th connection carries loads[n]; those that have no number there carry all.
 func newLongWay(t testing.TB, to string, loads ...load) *longWay {
 	t.Helper()
+	return newWay(t, to, late, loads...)
+}
+
+// newWay makes one, on which carry brings the bytes.
+func newWay(t testing.TB, to string, carry func(to io.Writer, from io.Reader), loads ...load) *longWay {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	w := &longWay{address: l.Addr().String(), ended: make(chan struct{}, 64)}
@@ -89,7 +95,7 @@ func newLongWay(t testing.TB, to string, loads ...load) *longWay {
 			ferry := func(to io.Writer, from io.Reader) {
 				defer stop()
 				defer end()
-				late(to, from)
+				carry(to, from)
 			}
 			all.Go(func() { ferry(far, &laden{near, w, most}) })
 			all.Go(func() { ferry(near, io.LimitReader(far, most.back)) })
@@ -196,6 +202,16 @@ func TestSFTPFurtherSessionsEndWhenNothingGoesOverThem(t *testing.T) {
 	}
 }
 
+// fromAfar is a session at the end of a long way.
+func (s *strangeSSH) fromAfar() client.Remote {
+	s.t.Helper()
+	s.address = newLongWay(s.t, s.address).address
+	r, err := client.Dial(s.t.Context(), s.url("u"), s.options())
+	must(s.t, err)
+	s.t.Cleanup(func() { r.Close() })
+	return r
+}
+
 // TestSFTPLaneToAnotherFileIsNotTaken: what another session has under the name since a moment ago is not what is copied.
 func TestSFTPLaneToAnotherFileIsNotTaken(t *testing.T) {
 	t.Parallel()
@@ -222,13 +238,8 @@ func TestSFTPLaneToAnotherFileIsNotTaken(t *testing.T) {
 			return true
 		})(ch)
 	})
-	way := newLongWay(t, s.address)
-	s.address = way.address
-	r, err := client.Dial(t.Context(), s.url("u"), s.options())
-	must(t, err)
-	defer r.Close()
-	near := t.TempDir()
-	_, err = client.Copy(t.Context(), r, path(t, "f"), disk(t, near), path(t, "f"), client.CopyOptions{})
+	r, near := s.fromAfar(), t.TempDir()
+	_, err := client.Copy(t.Context(), r, path(t, "f"), disk(t, near), path(t, "f"), client.CopyOptions{})
 	must(t, err)
 	if !bytes.Equal(read(t, filepath.Join(near, "f")), content) || strange.Load() > 0 {
 		t.Errorf("%d pieces of the other file", strange.Load())
@@ -395,14 +406,9 @@ func TestSFTPLaneToAnotherStageIsNotTaken(t *testing.T) {
 			return true
 		})(ch)
 	})
-	way := newLongWay(t, s.address)
-	s.address = way.address
-	r, err := client.Dial(t.Context(), s.url("u"), s.options())
-	must(t, err)
-	defer r.Close()
-	near := t.TempDir()
+	r, near := s.fromAfar(), t.TempDir()
 	write(t, filepath.Join(near, "f"), content)
-	_, err = client.Copy(t.Context(), disk(t, near), path(t, "f"), r, path(t, "f"), client.CopyOptions{Tries: -1})
+	_, err := client.Copy(t.Context(), disk(t, near), path(t, "f"), r, path(t, "f"), client.CopyOptions{Tries: -1})
 	must(t, err)
 	mu.Lock()
 	defer mu.Unlock()

@@ -91,54 +91,6 @@ func TestSFTPIsAStoreWithSampan(t *testing.T) {
 	})
 }
 
-// cutting is a way to a server that is cut: each connection carries so many bytes from the client, or back, then it is reset.
-func cutting(t testing.TB, to string, up bool, cuts ...int64) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	var all sync.WaitGroup
-	all.Go(func() {
-		for n := 0; ; n++ {
-			a, err := l.Accept()
-			if err != nil {
-				return
-			}
-			b, err := net.Dial("tcp", to)
-			if err != nil {
-				a.Close()
-				continue
-			}
-			limit := int64(1 << 40)
-			if n < len(cuts) {
-				limit = cuts[n]
-			}
-			end := sync.OnceFunc(func() {
-				for _, c := range []net.Conn{a, b} {
-					c.(*net.TCPConn).SetLinger(0)
-					c.Close()
-				}
-			})
-			stop := context.AfterFunc(t.Context(), end)
-			ferry := func(to, from net.Conn, limited bool) {
-				defer stop()
-				defer end()
-				most := int64(1 << 40)
-				if limited {
-					most = limit
-				}
-				io.CopyN(to, from, most)
-			}
-			all.Go(func() { ferry(b, a, up) })
-			all.Go(func() { ferry(a, b, !up) })
-		}
-	})
-	t.Cleanup(func() {
-		l.Close()
-		all.Wait()
-	})
-	return l.Addr().String()
-}
-
 // TestSFTPCutAndResumed: copies that are cut on the way, more than once, go on behind a proof in either direction.
 func TestSFTPCutAndResumed(t *testing.T) {
 	t.Parallel()
@@ -148,16 +100,16 @@ func TestSFTPCutAndResumed(t *testing.T) {
 	content := bytesOf(3, 24<<20)
 	write(t, filepath.Join(near, "f"), content)
 	write(t, filepath.Join(q.h.home("alice"), "f"), []byte("old"))
-	far := func(up bool) client.Remote {
-		way := &quay{q.h, cutting(t, q.address, up, 6<<20, 9<<20), q.pin, q.ssh}
-		return way.dial("alice")
+	far := func(cuts ...load) client.Remote {
+		way := newWay(t, q.address, func(to io.Writer, from io.Reader) { io.Copy(to, from) }, cuts...)
+		return (&quay{q.h, way.address, q.pin, q.ssh}).dial("alice")
 	}
-	up, err := client.Copy(t.Context(), d, path(t, "f"), far(true), path(t, "f"), client.CopyOptions{})
+	up, err := client.Copy(t.Context(), d, path(t, "f"), far(load{forth: 6 << 20, back: forever}, load{forth: 9 << 20, back: forever}), path(t, "f"), client.CopyOptions{})
 	must(t, err)
 	if got := read(t, filepath.Join(q.h.home("alice"), "f")); !bytes.Equal(got, content) || !up.Verified || up.Resumed == 0 {
 		t.Errorf("up: %d bytes are there; %+v", len(got), up)
 	}
-	down, err := client.Copy(t.Context(), far(false), path(t, "f"), d, path(t, "g"), client.CopyOptions{})
+	down, err := client.Copy(t.Context(), far(load{forth: forever, back: 6 << 20}, load{forth: forever, back: 9 << 20}), path(t, "f"), d, path(t, "g"), client.CopyOptions{})
 	must(t, err)
 	if got := read(t, filepath.Join(near, "g")); !bytes.Equal(got, content) || !down.Verified || down.Resumed == 0 {
 		t.Errorf("down: %d bytes are there; %+v", len(got), down)

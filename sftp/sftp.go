@@ -104,7 +104,7 @@ const (
 	ExtDropPart    = "drop-part@sampan" // removes it
 	ExtResume      = "resume@sampan"    // opens an upload that goes on behind Offset bytes of what is there
 	ExtAbandon     = "abandon@sampan"   // closes the handle of an upload that is not to be published
-	ExtClose       = "close@sampan"     // CLOSE of an upload that tells what it published: Sums
+	ExtClose       = "close@sampan"     // CLOSE that tells what was read, or is published, if it is small: Sums
 	ExtShare       = "share@sampan"     // lets other sessions of the account write to what is open for writing: Token
 	ExtJoin        = "join@sampan"      // opens what was shared
 )
