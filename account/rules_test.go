@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
@@ -40,8 +41,28 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// The fuzz target found "Ꮟ": cases.Fold exchanges the capitals and small letters of Cherokee, so that a name and its
+// other case were two accounts.
+func TestEveryLetterHasOneFold(t *testing.T) {
+	t.Parallel()
+	for r := range rune(unicode.MaxRune) {
+		if !unicode.IsLetter(r) {
+			continue
+		}
+		folded := fold(string(r))
+		if again := fold(folded); again != folded {
+			t.Errorf("%q is folded to %q, and that to %q", r, folded, again)
+		}
+		for o := unicode.SimpleFold(r); o != r; o = unicode.SimpleFold(o) {
+			if other := fold(string(o)); other != folded {
+				t.Errorf("%q is folded to %q, but %q to %q", r, folded, o, other)
+			}
+		}
+	}
+}
+
 func FuzzCheckName(f *testing.F) {
-	for _, s := range []string{"ann", "李雷", "Zoe\u0308", "a.b", "con", "\xff", "नमस्ते", "a/../b"} {
+	for _, s := range []string{"ann", "李雷", "Zoe\u0308", "a.b", "con", "\xff", "नमस्ते", "a/../b", "Ꮟ"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -306,6 +306,7 @@ func TestNamesThatOneDirectoryCannotHold(t *testing.T) {
 		{"darwin", []string{"a", "A"}, false},
 		{"darwin", []string{"a:b", "a：b"}, false},
 		{"windows", []string{"readme", "ReadMe"}, false},
+		{"windows", []string{"Ꮟ", "ꮟ"}, false},
 		{"windows", []string{"a?", "a？"}, false},
 		{"windows", []string{"a", "b"}, true},
 	} {

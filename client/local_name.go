@@ -65,7 +65,8 @@ func foldsCase(system string) bool {
 }
 
 // fold is what two names have in common that such a system takes for one: case, and on macOS how accents are composed.
-func fold(name string) string { return cases.Fold().String(norm.NFC.String(name)) }
+// Small letters come last, for [cases.Fold] makes small letters of Cherokee's capitals and capitals of its small ones.
+func fold(name string) string { return strings.ToLower(cases.Fold().String(norm.NFC.String(name))) }
 
 // caseTwin returns the one of names that such a system takes for name, unless name itself is among them.
 func caseTwin(name string, names []string) string {
