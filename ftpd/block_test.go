@@ -337,6 +337,23 @@ func TestBlockModeSeesItsUploads(t *testing.T) {
 	})
 }
 
+// TestBlockModeMDTMOfANameWithSpaces: what stands before the first space may be a time, or a part of the name.
+func TestBlockModeMDTMOfANameWithSpaces(t *testing.T) {
+	t.Parallel()
+	everyWay(t, func(t *testing.T, h *house, login func(string) *peer) {
+		p := login("alice").block()
+		for i := range 30 {
+			name := fmt.Sprintf("my file %d", i)
+			p.send("STOR " + name + "\r\nMDTM " + name + "\r\nMDTM 20200229010203 " + name + "\r\n")
+			p.put([]byte("content"))
+			p.flush()
+			p.proved("/"+name, []byte("content"))
+			p.want(213)
+			p.want(213)
+		}
+	})
+}
+
 // TestBlockModeProof: the proof of an upload is that of the file, also behind a part; where that is not known none is told. A
 // download is proved by what is known of its file, unless that changes meanwhile.
 func TestBlockModeProof(t *testing.T) {

@@ -180,6 +180,18 @@ func TestSTOU(t *testing.T) {
 	}
 }
 
+// TestSTOUOtherNameKeepsALLO: the size that was announced holds for the upload, not for the first name that is tried.
+func TestSTOUOtherNameKeepsALLO(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.add("alice", -1, nil)
+	p := h.login("alice")
+	p.store(226, "STOR name", []byte("taken"))
+	p.cmd(200, "ALLO 100")
+	p.store(426, "STOU name", noise(99))
+	p.store(226, "STOU name", noise(99)) // it held for one upload
+}
+
 func TestOverQuota(t *testing.T) {
 	t.Parallel()
 	everyWay(t, func(t *testing.T, h *house, login func(string) *peer) {

@@ -30,7 +30,7 @@ const (
 	deep                       // needs a deep stack
 	during                     // is answered while another one moves, when it has no argument
 	uploads                    // in block mode a file follows, also where the command is refused
-	unrelated                  // need not wait for uploads that are not decided yet, unless its path is related to theirs
+	unrelated                  // need not wait for uploads that are not decided yet, unless its path, which the syntax tells, is related to theirs
 )
 
 // commands returns the table of verbs. It is a function because HELP and FEAT read it.
@@ -76,7 +76,7 @@ func commands() []command {
 		{"RNFR", (*conn).rnfr, login | unrelated, "<path>", "", "RFC 959 4.1.3"},
 		{"RNTO", (*conn).rnto, login | unrelated, "<path>", "", "RFC 959 4.1.3"},
 		{"SIZE", (*conn).size, login | unrelated, "<path>", "SIZE", "RFC 3659 4"},
-		{"MDTM", (*conn).mdtm, login | unrelated, "[<time>] <path>", "MDTM", "RFC 3659 3"},
+		{"MDTM", (*conn).mdtm, login, "[<time>] <path>", "MDTM", "RFC 3659 3"},
 		{"MFMT", (*conn).mfmt, login | unrelated, "<time> <path>", "MFMT", "draft-somers-ftp-mfxx 3"},
 		{"MFCT", (*conn).mfct, login | unrelated, "<time> <path>", "", "draft-somers-ftp-mfxx 4"},
 		{"MFF", (*conn).mff, login, "<fact>=<value>;… <path>", "MFF modify;UNIX.mode;", "draft-somers-ftp-mfxx 5"},

@@ -211,7 +211,7 @@ const uniqueName = "FILE: "
 func (c *conn) stou(arg string) error {
 	c.takeOffset()
 	c.takeRange()
-	name, base := arg, arg
+	name, base, size := arg, arg, c.allo
 	if base == "" {
 		base = "stou"
 	}
@@ -223,6 +223,7 @@ func (c *conn) stou(arg string) error {
 		if err != nil {
 			return c.noTransfer(err)
 		}
+		c.allo = size
 		err = c.receive(uniqueName+name, func(w files.Want) (*session.Transfer, error) {
 			w.New = true
 			return c.sess.Put(p, w)
