@@ -85,12 +85,27 @@ func (u *upload) Truncate(n int64) error {
 // changes notes that the content changes from off on. Where that leaves a gap, the ledger hears that after a crash nobody will
 // know what the stage holds behind it; where it is within what was kept of a file, that nothing is the head of anything. u.mu is held.
 func (u *upload) changes(off int64) error {
+	if err := u.h.unsync(u.e, off); err != nil {
+		return err
+	}
 	was := u.altered
 	u.altered = was || off < u.want.From && !u.want.Part
 	if u.altered == was && (u.random || !u.altered && off <= u.filled.whole()) {
 		return nil
 	}
 	return u.tell()
+}
+
+// unsync notes that what is on stable storage of e ends at off, for what is behind is about to change.
+func (h *Home) unsync(e *entry, off int64) error {
+	h.mu.Lock()
+	less := off < e.synced
+	e.synced = min(e.synced, off)
+	h.mu.Unlock()
+	if !less {
+		return nil
+	}
+	return h.record(sealSynced(nil, e.id, off))
 }
 
 // tellEvery is how many bytes of a stage that is written out of order may come before the ledger hears of them.

@@ -61,6 +61,7 @@ type entry struct {
 	id     uint64
 	owner  string
 	path   Path
+	from   int64 // of a stage: it begins with so many bytes of the file; alone they are not worth a part
 	random bool  // written out of order
 	whole  int64 // of such a stage: so many bytes stand before its first gap, as far as the ledger knows
 	synced int64 // so many bytes of it are on stable storage
@@ -234,14 +235,30 @@ func (h *Home) Check(ctx context.Context, fix bool) (recorded, counted int64, er
 	return recorded, counted, err
 }
 
-// count sums the regular files under p, without what is ours.
+// count sums the regular files under p, without what is ours. However deep they lie, one directory is open at a time.
 func (h *Home) count(ctx context.Context, p Path) (total int64, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, classify(context.Cause(ctx), p)
 	}
+	total, dirs, err := h.countIn(p)
+	for _, name := range dirs {
+		if err != nil {
+			break
+		}
+		var below int64
+		if below, err = h.count(ctx, p.below(name)); fault.KindOf(err) == fault.NotExist {
+			err = nil
+		}
+		total += below
+	}
+	return total, err
+}
+
+// countIn is count for p alone, and returns the directories in it.
+func (h *Home) countIn(p Path) (total int64, dirs []string, err error) {
 	d, err := h.openDir(p)
 	if err != nil {
-		return 0, err
+		return 0, nil, err
 	}
 	defer d.close()
 	nodes := make([]node, 512)
@@ -253,15 +270,11 @@ func (h *Home) count(ctx context.Context, p Path) (total int64, err error) {
 			case n.mode.IsRegular():
 				total += n.size
 			case n.mode.IsDir() && !(p.IsRoot() && name == Hidden) && !h.isOwn(n.id):
-				below, err := h.count(ctx, p.below(name))
-				if err != nil && fault.KindOf(err) != fault.NotExist {
-					return 0, err
-				}
-				total += below
+				dirs = append(dirs, name)
 			}
 		}
 		if len(names) == 0 {
-			return total, endOfDir(err, p)
+			return total, dirs, endOfDir(err, p)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 // line, a letter, fields. Strings are quoted as Go quotes them.
 //
 //	C version "boot" strict clean published next    checkpoint: the first line, and only there
-//	S id "owner" "path"                             a stage begins; also what a stage or part was in a checkpoint
+//	S id "owner" "path" from                        a stage begins; also what a stage or part was in a checkpoint
 //	W id bytes                                      the stage is written out of order: behind so many bytes its gaps are not known
 //	Y id bytes                                      so many bytes of it are on stable storage
 //	H id bytes state inode size mtime               so many bytes of part id are hashed, as long as its file is that one
@@ -115,7 +115,7 @@ func sealEntry(buf []byte, id uint64, e *entry) []byte {
 }
 
 func sealStage(buf []byte, id uint64, e *entry) []byte {
-	return record(buf, 'S').uint(id).str(e.owner).str(e.path.String()).seal()
+	return record(buf, 'S').uint(id).str(e.owner).str(e.path.String()).int(e.from).seal()
 }
 
 func sealRandom(buf []byte, id uint64, whole int64) []byte {
@@ -182,9 +182,12 @@ func (s *state) apply(body string) bool {
 		s.ok = f.good && version == ledgerVersion && s.published >= 0
 		return s.ok
 	case "S":
-		id, owner, path := uint64(f.int()), f.str(), f.path()
+		id, owner, path, from := uint64(f.int()), f.str(), f.path(), int64(0)
+		if f.rest != "" { // older ledgers do not tell
+			from = f.int()
+		}
 		if f.good {
-			s.entries[id] = &entry{id: id, owner: owner, path: path}
+			s.entries[id] = &entry{id: id, owner: owner, path: path, from: from}
 			s.next = max(s.next, id+1)
 		}
 	case "W":
@@ -287,7 +290,7 @@ func (f *fields) str() string {
 }
 
 func (f *fields) path() Path {
-	p, err := Parse(Root, f.str())
+	p, err := parse(Root, f.str())
 	f.good = f.good && err == nil
 	return p
 }

@@ -329,7 +329,7 @@ func (l *Local) Create(ctx context.Context, p Path, w Want) (Upload, error) {
 	if w.Part {
 		return l.resume(p, w)
 	}
-	e, err := l.home.begin(l.owner, p)
+	e, err := l.home.begin(l.owner, p, w.From)
 	if err != nil {
 		return nil, classify(err, p)
 	}

@@ -14,9 +14,9 @@ import (
 )
 
 // begin makes an entry for a new stage and tells the ledger whose it is, before the first byte.
-func (h *Home) begin(owner string, p Path) (*entry, error) {
+func (h *Home) begin(owner string, p Path, from int64) (*entry, error) {
 	h.mu.Lock()
-	e := &entry{id: h.next, owner: owner, path: p}
+	e := &entry{id: h.next, owner: owner, path: p, from: from}
 	h.next++
 	h.entries[e.id] = e
 	h.mu.Unlock()
@@ -129,10 +129,11 @@ func (h *Home) park(u *upload, size int64) error {
 	old := h.parts.take(e.key())
 	h.parts.put(e)
 	h.mu.Unlock()
+	err = h.stepped("sync parts", h.opts.Strict, h.part.sync) // if it fails the part is there all the same
 	if old != nil {
-		return h.discard(h.part, old)
+		err = errors.Join(err, h.discard(h.part, old))
 	}
-	return nil
+	return err
 }
 
 // settlePart syncs (when strict) and moves a stage, which has no gaps any more, to the parts.
@@ -153,7 +154,7 @@ func (h *Home) settlePart(u *upload) error {
 	}
 	h.mu.Lock()
 	e.kept = k
-	e.random, e.whole, e.synced = false, 0, max(synced, min(e.synced, e.size))
+	e.from, e.random, e.whole, e.synced = 0, false, 0, max(synced, min(e.synced, e.size))
 	records := sealEntry(nil, e.id, e)
 	h.mu.Unlock()
 	if err := h.record(records); err != nil {
@@ -164,11 +165,7 @@ func (h *Home) settlePart(u *upload) error {
 			return err
 		}
 	}
-	err := h.stepped("park", true, func() error { return move(h.stage, e.name(), h.part, e.name(), true) })
-	if err == nil && h.opts.Strict {
-		err = h.stepped("sync parts", true, h.part.sync)
-	}
-	return err
+	return h.stepped("park", true, func() error { return move(h.stage, e.name(), h.part, e.name(), true) })
 }
 
 // stepped calls fn, if it is wanted at all, as a step of that name.

@@ -27,11 +27,16 @@ var Root Path
 // Parse resolves a name as it came over the wire against base. ".." climbs and stops at the root, as in a shell. A
 // name with NUL, CR or LF, or one that leads to our hidden directory, is fault.BadName.
 func Parse(base Path, name string) (Path, error) {
-	if strings.ContainsAny(name, unspeakable) {
-		return Path{}, fault.New(fault.BadName, "the name holds a character that no name may have")
-	}
 	if len(name) > maxName {
 		return Path{}, fault.New(fault.BadName, "the name is too long")
+	}
+	return parse(base, name)
+}
+
+// parse is Parse for names of any length: who moves a directory may make those below it longer than can be said.
+func parse(base Path, name string) (Path, error) {
+	if strings.ContainsAny(name, unspeakable) {
+		return Path{}, fault.New(fault.BadName, "the name holds a character that no name may have")
 	}
 	if !strings.HasPrefix(name, "/") {
 		name = base.String() + "/" + name

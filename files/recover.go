@@ -223,7 +223,7 @@ func (h *Home) adoptOne(s *state, from *dir, name string, alive bool) (*entry, e
 	case e.random && from == h.stage:
 		keep = min(keep, max(e.synced, e.whole))
 	}
-	if keep == 0 {
+	if keep <= e.from {
 		return nil, h.stepped("sweep", true, func() error { return from.unlink(name, false) })
 	}
 	err = h.stepped("cut", keep < n.size, func() error { return from.truncate(name, keep) })
@@ -233,7 +233,7 @@ func (h *Home) adoptOne(s *state, from *dir, name string, alive bool) (*entry, e
 	if err != nil {
 		return nil, err
 	}
-	e.random, e.whole, e.size, e.synced = false, 0, keep, min(e.synced, keep)
+	e.from, e.random, e.whole, e.size, e.synced = 0, false, 0, keep, min(e.synced, keep)
 	e.time = time.Unix(0, n.mtime)
 	return e, nil
 }
