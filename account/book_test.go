@@ -693,6 +693,39 @@ func TestRequestsOfAnAddressAreLimited(t *testing.T) {
 	}
 }
 
+// TestOneAddressCannotFillTheQueue: who asks five times an hour, day after day, and for names that are taken so that the
+// operator sees nothing, leaves room for others.
+func TestOneAddressCannotFillTheQueue(t *testing.T) {
+	t.Parallel()
+	b, _ := newBook(t)
+	ctx := t.Context()
+	if _, err := b.Add(ctx, NewAccount{Name: "taken", Password: "correct horse"}); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(remote string) error {
+		_, err := b.Register(ctx, "taken", "", Proof{Password: "correct horse", Remote: remote}, "")
+		if err == nil {
+			_, err = b.w.ExecContext(ctx, `UPDATE requests SET asked = asked - $1`, time.Hour.Microseconds())
+		}
+		return err
+	}
+	for n := range pendingPerSource {
+		if err := ask("192.0.2.1"); err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	wantKind(t, ask("192.0.2.1"), fault.TooMany)
+	if err := ask("192.0.2.2"); err != nil {
+		t.Error(err)
+	}
+	if _, err := b.w.ExecContext(ctx, `UPDATE requests SET expires = $1`, micros(time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	if err := ask("192.0.2.1"); err != nil {
+		t.Errorf("when they have expired: %v", err)
+	}
+}
+
 func TestPendingRequestsAreLimitedAndExpire(t *testing.T) {
 	t.Parallel()
 	b, _ := newBook(t)

@@ -51,7 +51,8 @@ type Decision struct {
 }
 
 const (
-	requestsPerSource = 5 // an hour
+	requestsPerSource = 5  // an hour
+	pendingPerSource  = 20 // so that nobody can fill the queue from one address
 	maxPending        = 1000
 	maxNote           = 1000 // bytes
 )
@@ -122,8 +123,8 @@ func (b *Book) Register(ctx context.Context, name, email string, p Proof, note s
 	return ticket, nil
 }
 
-// mayAsk refuses a source that asked too often within the hour, requests being filed included; else the caller
-// calls done when it has filed.
+// mayAsk refuses a source that asked too often within the hour, or has too many requests undecided, those being filed
+// included; else the caller calls done when it has filed.
 func (b *Book) mayAsk(ctx context.Context, source string) (done func(), err error) {
 	b.mu.Lock()
 	b.asking[source]++
@@ -136,11 +137,17 @@ func (b *Book) mayAsk(ctx context.Context, source string) (done func(), err erro
 			delete(b.asking, source)
 		}
 	}
-	var asked int
-	err = b.r.QueryRowContext(ctx, `SELECT count(*) FROM requests WHERE source = $1 AND asked > $2`,
-		source, micros(time.Now().Add(-time.Hour))).Scan(&asked)
-	if err == nil && asked+filing > requestsPerSource {
+	var asked, pending int
+	now := time.Now()
+	err = b.r.QueryRowContext(ctx, `
+		SELECT count(CASE WHEN asked > $2 THEN 1 END), count(CASE WHEN state = $3 AND expires > $4 THEN 1 END)
+		FROM requests WHERE source = $1`, source, micros(now.Add(-time.Hour)), Pending.String(), micros(now)).Scan(&asked, &pending)
+	switch {
+	case err != nil:
+	case asked+filing > requestsPerSource:
 		err = fault.New(fault.TooMany, "too many requests from this address; try again in an hour")
+	case pending+filing > pendingPerSource:
+		err = fault.New(fault.TooMany, "too many requests from this address wait for the operator; try again later")
 	}
 	if err != nil {
 		done()

@@ -34,6 +34,7 @@ var zhAccount = map[string]string{
 	"a note is text of at most %d bytes":                                                                   "附言是最多 %d 字节的文本",
 	"too many requests wait for the operator; try again later":                                             "等待管理员处理的申请太多，请稍后再试",
 	"too many requests from this address; try again in an hour":                                            "来自此地址的申请太多，请一小时后再试",
+	"too many requests from this address wait for the operator; try again later":                           "来自此地址、等待管理员处理的申请太多，请稍后再试",
 	"no request has that ticket, or it has expired; ask again":                                             "没有与此凭据对应的申请，或者它已过期；请重新申请",
 	"there is no open request for the name %q":                                                             "没有名称为 %q 的待处理申请",
 	"the book did not answer in time; try again":                                                           "帐簿没有及时响应，请再试一次",
