@@ -3,12 +3,14 @@
 package account
 
 import (
+	"strings"
 	"time"
 
 	"sampan/files"
 )
 
-// A Grant says what an account may do at Under and below; the longest Under that holds a path wins.
+// A Grant says what an account may do at Under and below; the longest Under that holds a path wins. One that holds it in other
+// letters alone, capitals for small ones, can take away and never gives: some disks have one name for both.
 type Grant struct {
 	Under files.Path
 	May   Perm
@@ -32,22 +34,36 @@ type Account struct {
 	LastSeen time.Time // last log-in, zero if never
 }
 
-// May returns what a may do at p: what the longest Under that holds p says, nothing where none does. It is the same for
-// all spellings of p in Unicode, as a Store finds a name by any of them.
+// May returns what a may do at p: what the longest Under that holds p says, nothing where none does; and no more than what one
+// says that is longer still and holds p in other letters. It is the same for all spellings of p in Unicode, as a Store finds a
+// name by any of them.
 func (a Account) May(p files.Path) Perm {
 	p = p.NFC()
-	var may Perm
-	longest := -1
+	var may, other Perm
+	longest, longer := -1, -1
 	for _, g := range a.Grants {
-		under := g.Under.NFC()
-		if n := len(under.Rel()); under.Holds(p) {
-			if under.IsRoot() {
-				n = 0
-			}
+		switch n := depth(g.Under); {
+		case g.Under.NFC().Holds(p):
 			if n > longest {
 				may, longest = g.May, n
 			}
+		case n < longer || !g.Under.Fold().Holds(p.Fold()):
+		case n > longer:
+			other, longer = g.May, n
+		default:
+			other &= g.May
 		}
 	}
+	if longer > longest {
+		may &= other
+	}
 	return may
+}
+
+// depth is how many names p has.
+func depth(p files.Path) int {
+	if p.IsRoot() {
+		return 0
+	}
+	return strings.Count(p.String(), "/")
 }

@@ -6,10 +6,10 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 
 	"sampan/fault"
+	"sampan/files"
 )
 
 const maxName = 32 // letters, digits and marks
@@ -69,8 +69,5 @@ func isWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || i
 // can be heaped on any letter belong to none, and NFC has already joined those that a language uses.
 func isVowelSign(r rune) bool { return unicode.IsMark(r) && !unicode.Is(unicode.Inherited, r) }
 
-// fold returns the form of a name by which names are compared. Small letters come last, for Cherokee folds to capitals
-// (Unicode's CaseFolding.txt), and [cases.Fold] makes small ones of its capitals and capitals of its small ones.
-func fold(name string) string {
-	return norm.NFC.String(strings.ToLower(cases.Fold().String(norm.NFC.String(name))))
-}
+// fold returns the form of a name by which names are compared.
+func fold(name string) string { return files.Fold(name) }

@@ -3,10 +3,8 @@ package client
 import (
 	"strings"
 
-	"golang.org/x/text/cases"
-	"golang.org/x/text/unicode/norm"
-
 	"sampan/fault"
+	"sampan/files"
 )
 
 // wide are the characters that Windows forbids in names and what stands for them: their full-width twins, as other
@@ -65,8 +63,7 @@ func foldsCase(system string) bool {
 }
 
 // fold is what two names have in common that such a system takes for one: case, and on macOS how accents are composed.
-// Small letters come last, for [cases.Fold] makes small letters of Cherokee's capitals and capitals of its small ones.
-func fold(name string) string { return strings.ToLower(cases.Fold().String(norm.NFC.String(name))) }
+func fold(name string) string { return files.Fold(name) }
 
 // caseTwin returns the one of names that such a system takes for name, unless name itself is among them.
 func caseTwin(name string, names []string) string {

@@ -4,8 +4,6 @@ import (
 	"slices"
 	"sync"
 
-	"golang.org/x/text/unicode/norm"
-
 	"sampan/fault"
 )
 
@@ -151,9 +149,9 @@ func (b *batch) dir(p Path) (*dir, error) {
 	return d, err
 }
 
-// at names a place for change.places. Twins have one place.
+// at names a place for change.places. What a disk may take for one name has one place.
 func (d *dir) at(name string) place {
-	name = norm.NFC.String(name)
+	name = Fold(name)
 	if d.id == (nodeID{}) {
 		return place{path: d.path, name: name}
 	}

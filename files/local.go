@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"iter"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -46,6 +47,9 @@ func (n node) info(p Path) Info {
 func (l *Local) begin(ctx context.Context, p Path) (Path, error) {
 	if ctx.Err() != nil {
 		return p, classify(context.Cause(ctx), p)
+	}
+	if err := checkSystem(runtime.GOOS, p); err != nil {
+		return p, err
 	}
 	if err := l.home.enter(); err != nil {
 		return p, err

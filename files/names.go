@@ -2,7 +2,9 @@ package files
 
 import (
 	"context"
+	"errors"
 	"io/fs"
+	"runtime"
 
 	"sampan/fault"
 )
@@ -94,7 +96,7 @@ func (l *Local) Rename(ctx context.Context, from, to Path, replace bool) error {
 	if from.IsRoot() {
 		return fault.New(fault.BadName, "the root cannot be renamed")
 	}
-	if err := to.CheckNew(); err != nil {
+	if err := errors.Join(to.CheckNew(), checkSystem(runtime.GOOS, to)); err != nil {
 		return err
 	}
 	asked := from

@@ -2,7 +2,9 @@ package files
 
 import (
 	"strings"
+	"unicode/utf8"
 
+	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -25,6 +27,28 @@ func twin(name string) string {
 
 // NFC returns what p has in common with its twins. Permissions hold for all of them.
 func (p Path) NFC() Path { return Path{norm.NFC.String(p.clean)} }
+
+// Fold returns what a name has in common with all that some disk takes for it: its twin, and capitals for small letters. Small
+// letters come last, for Cherokee folds to capitals (Unicode's CaseFolding.txt), and [cases.Fold] makes small ones of its
+// capitals and capitals of its small ones.
+func Fold(name string) string {
+	if isASCII(name) {
+		return strings.ToLower(name)
+	}
+	return norm.NFC.String(strings.ToLower(cases.Fold().String(norm.NFC.String(name))))
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// Fold is that of its name.
+func (p Path) Fold() Path { return Path{Fold(p.clean)} }
 
 // spelled returns p as the tree has it: each element that is not there, and whose twin is, becomes its twin.
 func (p Path) spelled(there func(Path) bool) Path {

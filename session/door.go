@@ -56,7 +56,7 @@ func (v visit) mayAny(p files.Path, need account.Perm) bool { return v.acct.May(
 // mayBelow is may for p and for every grant below it: what is moved with a directory keeps no grant of its own.
 func (v visit) mayBelow(p files.Path, need account.Perm) bool {
 	for _, g := range v.acct.Grants {
-		if p.NFC().Holds(g.Under.NFC()) && g.May&need != need {
+		if p.Fold().Holds(g.Under.Fold()) && g.May&need != need {
 			return false
 		}
 	}

@@ -219,6 +219,7 @@ func TestRenameKeepsGrants(t *testing.T) {
 	secret := account.Grant{Under: p(t, "/dir/secret"), May: account.List}
 	sc.grant("bob", account.Grant{May: account.Full}, secret)
 	wantKind(t, "moving a directory out of its grants", sc.bob.Rename(p(t, "/dir"), p(t, "/mine"), true), fault.Denied)
+	wantKind(t, "as some disks know it too", sc.bob.Rename(p(t, "/DIR"), p(t, "/mine"), true), fault.Denied)
 	must(t, sc.bob.Rename(p(t, "/file"), p(t, "/dir/file"), true))
 	sc.grant("bob", account.Grant{May: account.Full}, account.Grant{Under: p(t, "/box"), May: account.DropBox})
 	must(t, sc.bob.Rename(p(t, "/dir/file"), p(t, "/file"), false))

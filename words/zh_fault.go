@@ -44,6 +44,7 @@ var zhFault = map[string]string{
 	"the root cannot be replaced":                                         "不能替换根目录",
 	"the name is too long":                                                "名称太长",
 	"the name is not UTF-8, and of no other charset that is known here":   "该名称不是 UTF-8，也不属于此处已知的其他字符集",
+	"%s: the server's system would take this for another name":            "%s：服务器的系统会把它当作另一个名称",
 	"control characters are not allowed in new names":                     "新名称中不允许有控制字符",
 	"the name holds a character that no name may have":                    "名称中含有任何名称都不允许的字符",
 	"the name is one of Sampan's own":                                     "该名称由 Sampan 自己使用",
