@@ -35,11 +35,16 @@ func setTime(f *os.File, t time.Time) error {
 	return withFd(f, func(fd int) error { return unix.UtimesNanoAt(fd, "", both, unix.AT_EMPTY_PATH) })
 }
 
-// giveName gives a file its first name, which nothing may have (linkat(2) has this way for who is not root).
+// giveName gives a file its first name, which nothing may have. By its descriptor alone that is for root, or since Linux 6.10
+// for who opened it; everybody else goes by /proc (linkat(2)), which takes twice as long.
 func giveName(f, dir *os.File, name string) error {
 	return withFd(f, func(fd int) error {
 		return withFd(dir, func(to int) error {
-			return unix.Linkat(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(fd), to, name, unix.AT_SYMLINK_FOLLOW)
+			err := unix.Linkat(fd, "", to, name, unix.AT_EMPTY_PATH)
+			if err == unix.ENOENT {
+				err = unix.Linkat(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(fd), to, name, unix.AT_SYMLINK_FOLLOW)
+			}
+			return err
 		})
 	})
 }
