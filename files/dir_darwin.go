@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,6 +17,9 @@ func renameNew(fromDir int, from string, toDir int, to string) error {
 	}
 	return renameLooking(fromDir, from, toDir, to)
 }
+
+// setTime sets the modification time of name, in one of our own directories.
+func (d *dir) setTime(name string, t time.Time) error { return d.own.Chtimes(name, time.Time{}, t) }
 
 // datasync makes the bytes of f, and its size, durable (F_FULLFSYNC).
 func datasync(f *os.File) error { return f.Sync() }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"time"
 
 	"golang.org/x/sys/windows"
 
@@ -124,6 +125,9 @@ func (d *dir) free() int64 {
 	}
 	return int64(free)
 }
+
+// setTime sets the modification time of name, in one of our own directories.
+func (d *dir) setTime(name string, t time.Time) error { return d.own.Chtimes(name, time.Time{}, t) }
 
 func datasync(f *os.File) error { return f.Sync() }
 

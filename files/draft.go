@@ -4,7 +4,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"time"
 )
 
 // A Draft is an Upload that is worked on like a file, as SFTP does: read, written anywhere, cut and described before it is
@@ -156,7 +155,7 @@ func (u *upload) dress() error {
 		}
 	}
 	if u.attr.ModTime != nil {
-		return u.h.stage.own.Chtimes(u.e.name(), time.Time{}, *u.attr.ModTime)
+		return u.h.stage.setTime(u.e.name(), *u.attr.ModTime)
 	}
 	return nil
 }

@@ -147,7 +147,7 @@ func (h *Home) settlePart(u *upload) error {
 		synced = e.size
 	}
 	e.time = time.Now()
-	_ = h.stage.own.Chtimes(e.name(), e.time, e.time) // for Expire after a restart, and for kept
+	_ = h.stage.setTime(e.name(), e.time) // for Expire after a restart, and for kept
 	var k *kept
 	if file, err := fileNode(u.f); err == nil {
 		k = keep(&u.tally, file)

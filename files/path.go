@@ -94,7 +94,8 @@ func (p Path) IsRoot() bool { return p.clean == "" }
 
 // Holds reports whether q is p or lies below it.
 func (p Path) Holds(q Path) bool {
-	return p.clean == "" || q.clean == p.clean || strings.HasPrefix(q.clean, p.clean+"/")
+	n := len(p.clean)
+	return n == 0 || strings.HasPrefix(q.clean, p.clean) && (len(q.clean) == n || q.clean[n] == '/')
 }
 
 // below returns entry elem of p, as the disk gave it.

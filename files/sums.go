@@ -132,7 +132,7 @@ func (u *upload) mark() {
 	if u.attr.ModTime != nil || u.end < u.h.sums.least {
 		return
 	}
-	if u.h.stage.own.Chtimes(u.e.name(), time.Time{}, time.Unix(0, u.mtime-1)) != nil {
+	if u.h.stage.setTime(u.e.name(), time.Unix(0, u.mtime-1)) != nil {
 		return
 	}
 	if n, err := fileNode(u.f); err == nil {

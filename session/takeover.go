@@ -47,14 +47,20 @@ func (h *Hub) strike(t *Transfer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.uncount(t)
-	same := func(o *Transfer) bool { return o == t }
-	t.s.transfers = slices.DeleteFunc(t.s.transfers, same)
+	t.s.transfers = without(t.s.transfers, t)
 	if t.up != nil {
-		if h.uploads[t.key] = slices.DeleteFunc(h.uploads[t.key], same); len(h.uploads[t.key]) == 0 {
+		if h.uploads[t.key] = without(h.uploads[t.key], t); len(h.uploads[t.key]) == 0 {
 			delete(h.uploads, t.key)
 		}
 	}
 	h.rest(t.s)
+}
+
+func without(ts []*Transfer, t *Transfer) []*Transfer {
+	if i := slices.Index(ts, t); i >= 0 {
+		ts = slices.Delete(ts, i, i+1)
+	}
+	return ts
 }
 
 // takeOver parks the uploads of k by other sessions than s that are half dead, and reports whether one is alive.
