@@ -3,11 +3,13 @@ package sftpd
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"strings"
 	"testing"
 
 	"sampan/account"
 	"sampan/files"
+	"sampan/session"
 	"sampan/sftp"
 )
 
@@ -367,6 +369,36 @@ func TestExtensions(t *testing.T) {
 	p.want(sftp.NoSuchFile, sftp.Request{Extension: sftp.ExtExpandPath, Path: "~bob"})
 	if r := p.must(sftp.TypeName, sftp.Request{Type: sftp.TypeRealpath, Path: "a/../../../b/."}); r.Names[0].Name != "/b" {
 		t.Errorf("%+v", r.Names)
+	}
+}
+
+// TestManyClosedAtOnce: who closes uploads faster than a disk syncs them waits, and is not told that too many are open. Symptom:
+// some files of a tree of thousands were refused. Cause: an upload counts as open until it is published, and without limit
+// many waited for that.
+func TestManyClosedAtOnce(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(_ *Config, l *limits) { l.closings = 8 })
+	h.hub.SetLimits(session.Limits{MaxPerAddress: 10, MaxPerAccount: 10, MaxTransfers: 48})
+	h.add("alice", account.Unlimited)
+	p := h.sftp("alice")
+	var closes []uint32
+	for range 20 {
+		var opens []uint32
+		for range 32 {
+			opens = append(opens, p.send(sftp.Request{Type: sftp.TypeOpen, Path: fmt.Sprintf("/%d", len(closes)+len(opens)), Flags: put}))
+		}
+		for _, id := range opens {
+			r := p.wait(id)
+			if r.Type != sftp.TypeHandle {
+				t.Fatalf("%d uploads are closed: %+v", len(closes), r)
+			}
+			closes = append(closes, p.send(sftp.Request{Type: sftp.TypeClose, Handle: r.Handle}))
+		}
+	}
+	for _, id := range closes {
+		if r := p.wait(id); r.Code != sftp.OK {
+			t.Fatalf("%+v", r)
+		}
 	}
 }
 

@@ -196,22 +196,21 @@ func (a *ask) close() (*sftp.Packet, error) {
 		}
 		return a.end()
 	}
-	if h.users.Load() == 0 && !s.srv.cfg.Hub.Strict() {
+	idle := h.users.Load() == 0
+	if idle && !s.srv.cfg.Hub.Strict() && !s.ready() {
 		a.prove()
 		return nil, h.publish()
 	}
-	done := s.changes.begin(h.file.Where()) // it may have been renamed while it was open
-	s.running.Go(func() {
-		h.busy.Wait()
-		a.prove()
-		if err := h.file.Whole(); err != nil {
-			h.close()
-			done()
-			s.reply(a, nil, err)
-			return
-		}
-		s.publish(&closing{a, h, done})
-	})
+	s.closings.room <- struct{}{}
+	c := &closing{a, h, s.changes.begin(h.file.Where())} // it may have been renamed while it was open
+	if idle {
+		s.publish(c)
+	} else {
+		s.running.Go(func() {
+			h.busy.Wait()
+			s.publish(c)
+		})
+	}
 	return nil, errLater
 }
 
@@ -235,7 +234,8 @@ func (a *ask) prove() {
 	}
 }
 
-// publish commits a draft at once. Where nothing waits for a disk that takes no longer than to have it done apart.
+// publish commits a draft at once. Where nothing waits, neither for a disk nor to be asked, that takes no longer than to have it
+// done apart.
 func (h *handle) publish() error {
 	defer h.close()
 	if err := h.file.Whole(); err != nil {

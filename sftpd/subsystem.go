@@ -27,6 +27,7 @@ type subsystem struct {
 
 	closings struct {
 		sync.Mutex
+		room    chan struct{} // full while so many are under way
 		waiting []*closing
 		busy    bool
 	}
@@ -39,6 +40,7 @@ func (ch *channel) sftp() uint32 {
 	s.gulp.src = ch
 	s.in = bufio.NewReaderSize(&s.gulp, sip)
 	s.changes.ended.L = &s.changes.mu
+	s.closings.room = make(chan struct{}, ch.srv.limits.closings)
 	s.out.init(ch, ch.srv.limits.unread, func() { ch.ssh.Close() })
 	ch.mu.Lock()
 	ch.sub = s
@@ -223,22 +225,33 @@ type changes struct {
 	held  []*change
 }
 
-type change struct{ names []files.Path }
+type change struct{ names []files.Path } // in the form that their twins have in common
 
 // wait waits until nothing changes any of names, or what is above or below it.
 func (c *changes) wait(names ...files.Path) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.held) == 0 {
+		return
+	}
+	names = common(names)
 	for c.touches(names) {
 		c.ended.Wait()
 	}
+}
+
+func common(names []files.Path) []files.Path {
+	for i, p := range names {
+		names[i] = p.NFC()
+	}
+	return names
 }
 
 func (c *changes) touches(names []files.Path) bool {
 	for _, ch := range c.held {
 		for _, p := range ch.names {
 			for _, q := range names {
-				if p.NFC().Holds(q.NFC()) || q.NFC().Holds(p.NFC()) {
+				if p.Holds(q) || q.Holds(p) {
 					return true
 				}
 			}
@@ -251,7 +264,7 @@ func (c *changes) touches(names []files.Path) bool {
 func (c *changes) begin(names ...files.Path) (done func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	ch := &change{names}
+	ch := &change{common(names)}
 	c.held = append(c.held, ch)
 	return func() {
 		c.mu.Lock()
@@ -285,15 +298,15 @@ func (s *subsystem) publish(c *closing) {
 	}
 }
 
-// mostClosings bounds how long the first of them waits for the others.
-const mostClosings = 64
+// maxTogether bounds how long the first of them waits for the others.
+const maxTogether = 64
 
 // commit publishes what waits until nothing does.
 func (s *subsystem) commit() {
 	q := &s.closings
 	for {
 		q.Lock()
-		n := min(len(q.waiting), mostClosings)
+		n := min(len(q.waiting), maxTogether)
 		some := q.waiting[:n:n]
 		q.waiting = q.waiting[n:]
 		if n == 0 {
@@ -302,16 +315,31 @@ func (s *subsystem) commit() {
 			return
 		}
 		q.Unlock()
-		ts := make([]*session.Transfer, n)
-		for i, c := range some {
-			ts[i] = c.h.file
-		}
-		for i, err := range session.CommitAll(ts) {
-			c := some[i]
-			c.h.close()
-			c.done()
-			s.answer(c.a, nil, err)
-		}
+		s.commitAll(some)
 		s.out.flush()
 	}
+}
+
+func (s *subsystem) commitAll(cs []*closing) {
+	ready := make([]*closing, 0, len(cs))
+	ts := make([]*session.Transfer, 0, len(cs))
+	for _, c := range cs {
+		c.a.prove()
+		if err := c.h.file.Whole(); err != nil {
+			s.concluded(c, err)
+			continue
+		}
+		ready, ts = append(ready, c), append(ts, c.h.file)
+	}
+	for i, err := range session.CommitAll(ts) {
+		s.concluded(ready[i], err)
+	}
+}
+
+// concluded says what became of a closing.
+func (s *subsystem) concluded(c *closing, err error) {
+	c.h.close()
+	c.done()
+	s.answer(c.a, nil, err)
+	<-s.closings.room
 }
