@@ -37,6 +37,9 @@ type env struct {
 func run(ctx context.Context, e *env, args []string) int {
 	e.lang = language(e.getenv, args)
 	root := e.cobra(commands(e))
+	if len(args) == 1 && args[0] == "--version" { // the habit of many programs
+		args = []string{"version"}
+	}
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err != nil {

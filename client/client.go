@@ -21,6 +21,8 @@ type Options struct {
 	// Pin is "sha256:HEX" of the certificate's public key (SPKI), or of the host key as SSH writes it, for which
 	// "SHA256:…" as ssh-keygen shows it will do too; when set, it alone decides.
 	Pin string
+	// Keep remembers what Pin matched, as if Trust had said yes, so that who joined with a pin needs it this once.
+	Keep bool
 	// Trust is asked about a certificate that neither the system's roots nor the pins accept, or a host key that
 	// SSH's known hosts do not hold, and that is not a changed one. nil refuses. No connection is held open while
 	// it thinks.

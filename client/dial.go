@@ -31,7 +31,7 @@ const maxIdle = 4
 func newRemote(u URL, o Options) *remote {
 	return &remote{
 		dialed:   dialed{url: u, opts: o, user: u.User},
-		verifier: verifier{host: u.Host, address: u.Address(), pin: o.Pin, file: o.Pins},
+		verifier: verifier{host: u.Host, address: u.Address(), pin: o.Pin, keep: o.Keep, file: o.Pins},
 	}
 }
 

@@ -22,6 +22,19 @@ type Standing struct {
 	Note  string // the operator's
 }
 
+// Knock connects where accounts are asked for, and leaves: Unreachable, Untrusted, Unsupported. Nobody needs to think of
+// a name and a password for a server that is not there.
+func Knock(ctx context.Context, u URL, o Options) error {
+	if u.Scheme == "sftp" {
+		conn, err := sshRegistrar(ctx, u, o)
+		if err == nil {
+			conn.close()
+		}
+		return err
+	}
+	return asking(ctx, u, o, func(*control) error { return nil })
+}
+
 // Register asks the server of u for an account and returns the ticket that Answer takes. TooMany when asked too
 // often; Syntax or BadName for a name or password that cannot be; Unsupported where the server has no registration.
 func Register(ctx context.Context, u URL, o Options, name, email, password string) (ticket string, err error) {

@@ -424,3 +424,27 @@ func TestPinOfAHostKeyAloneDecides(t *testing.T) {
 		}
 	}
 }
+
+// TestJoinedWithAPinOfAHostKey: it is kept where that is wanted, and takes no other key's place.
+func TestJoinedWithAPinOfAHostKey(t *testing.T) {
+	t.Parallel()
+	s := newStrangeSSH(t, openDoor(), scripted(t, func(*sftp.Request, func(*sftp.Packet)) bool { return false }))
+	dial := func(pin string) error {
+		r, err := client.Dial(t.Context(), s.url("u"), client.Options{SSH: s.home, Pin: pin, Keep: true})
+		if err == nil {
+			r.Close()
+		}
+		return err
+	}
+	pin := ssh.FingerprintSHA256(s.host)
+	wantKind(t, dial(""), fault.Untrusted)
+	must(t, dial(pin))
+	must(t, dial(""))
+	host, port, _ := net.SplitHostPort(s.address)
+	other := fmt.Appendf(nil, "[%s]:%s %s", host, port, ssh.MarshalAuthorizedKey(newKey(t, filepath.Join(t.TempDir(), "k"), "")))
+	write(t, filepath.Join(s.home, "known_hosts"), other)
+	must(t, dial(pin))
+	if got := read(t, filepath.Join(s.home, "known_hosts")); string(got) != string(other) {
+		t.Errorf("the known hosts are %q now", got)
+	}
+}

@@ -202,8 +202,10 @@ func (h *sshHop) handshake(ctx context.Context, conn net.Conn) (*ssh.Client, err
 	conf := &ssh.ClientConfig{
 		User: h.target.user, Auth: a.methods(), ClientVersion: "SSH-2.0-Sampan", HostKeyAlgorithms: algorithms(db, h.address()),
 		HostKeyCallback: func(_ string, remote net.Addr, key ssh.PublicKey) error {
-			if pin := h.d.options().Pin; pin != "" {
-				distrust = pinned(pin, h.address(), key)
+			if o := h.d.options(); o.Pin != "" {
+				if distrust = pinned(o.Pin, h.address(), key); distrust == nil && o.Keep {
+					h.keys.note(db, h.address(), remote, key)
+				}
 			} else {
 				distrust = h.keys.check(db, h.address(), remote, key)
 			}

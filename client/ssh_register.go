@@ -22,28 +22,33 @@ const (
 // maxDialogue bounds what a server may say in it.
 const maxDialogue = 16 << 10
 
-// sshDialogue logs in as register, answers what is asked, and returns the first line that is no question.
-func sshDialogue(ctx context.Context, u URL, o Options, answers ...string) (string, error) {
+// sshRegistrar logs in as register.
+func sshRegistrar(ctx context.Context, u URL, o Options) (*sshConn, error) {
 	u.User, u.Pass, u.Path = "register", "register", ""
 	o.Ask, o.Password = nil, nil // who knows this log-in asks nothing
 	s, err := newSSHDialer(o)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	d := &dialed{url: u, opts: o}
-	hop, err := s.hop(d)
+	hop, err := s.hop(&dialed{url: u, opts: o})
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	conn, err := hop.dial(ctx)
-	if fault.KindOf(err) == fault.Unauth && err != nil {
-		return "", fault.Wrap(fault.Unsupported, err, "%s does not take requests for accounts", u.Address())
+	if err != nil && fault.KindOf(err) == fault.Unauth {
+		return nil, fault.Wrap(fault.Unsupported, err, "%s does not take requests for accounts", u.Address())
 	}
+	return conn, err
+}
+
+// sshDialogue logs in as register, answers what is asked, and returns the first line that is no question.
+func sshDialogue(ctx context.Context, u URL, o Options, answers ...string) (string, error) {
+	conn, err := sshRegistrar(ctx, u, o)
 	if err != nil {
 		return "", err
 	}
 	defer conn.close()
-	ctx, cancel := context.WithTimeout(ctx, d.timeout())
+	ctx, cancel := context.WithTimeout(ctx, (&dialed{opts: o}).timeout())
 	defer cancel()
 	defer context.AfterFunc(ctx, conn.close)()
 	said, err := converse(conn, answers)

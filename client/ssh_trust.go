@@ -117,6 +117,14 @@ func (k *hostKeys) ask(ctx context.Context, u *unknownKey, trust func(context.Co
 	return k.remember(u)
 }
 
+// note remembers a key that a pin matched, unless another one is known: known hosts belong to the user.
+func (k *hostKeys) note(db *knownhosts.HostKeyDB, address string, remote net.Addr, key ssh.PublicKey) {
+	var unknown *unknownKey
+	if errors.As(k.check(db, address, remote, key), &unknown) {
+		_ = k.remember(unknown)
+	}
+}
+
 // remember appends to the user's known_hosts, in one write.
 func (k *hostKeys) remember(u *unknownKey) error {
 	name := filepath.Join(k.home.own(), "known_hosts")

@@ -39,6 +39,7 @@ type verifier struct {
 	host    string // as in the URL
 	address string // host:port, the key in the pins file
 	pin     string
+	keep    bool // remember what pin matched
 	file    string
 
 	mu       sync.Mutex
@@ -65,6 +66,7 @@ func (v *verifier) verify(s tls.ConnectionState) error {
 	print := Fingerprint(leaf)
 	if v.pin != "" {
 		if normalPin(v.pin) == print {
+			v.note(print)
 			return nil
 		}
 		return fault.New(fault.Untrusted, "the certificate of %s is %s, but %s was asked for", v.address, print, normalPin(v.pin))
@@ -92,6 +94,18 @@ func (v *verifier) verify(s tls.ConnectionState) error {
 			v.address, pinned, print, v.file)
 	}
 	return &unknownCertificate{Certificate{Host: v.address, Leaf: leaf, SHA256: print}}
+}
+
+// note remembers what the pin matched, if that is wanted. What cannot be remembered will be asked about, no more.
+func (v *verifier) note(print string) {
+	if !v.keep {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if known, err := v.pinned(); err == nil && known != print {
+		_ = v.remember(print)
+	}
 }
 
 // normalPin writes a pin as Fingerprint does: the prefix may be missing, colons between bytes and capitals are fine.

@@ -105,6 +105,32 @@ func TestPinAloneDecides(t *testing.T) {
 	}
 }
 
+// TestJoinedWithAPin: what a pin matched is kept where that is wanted, once, and needs no pin from then on.
+func TestJoinedWithAPin(t *testing.T) {
+	t.Parallel()
+	h := newHarbour(t)
+	pins := filepath.Join(t.TempDir(), "deep", "known_servers")
+	pin := client.Fingerprint(h.cert.Leaf)
+	dial := func(o client.Options) error {
+		o.Pins = pins
+		r, err := client.Dial(t.Context(), h.url("ftp", h.ftp, "alice"), o)
+		if err == nil {
+			r.Close()
+		}
+		return err
+	}
+	wantKind(t, dial(client.Options{Pin: client.Fingerprint(newCertificate(t).Leaf), Keep: true}), fault.Untrusted)
+	must(t, dial(client.Options{Pin: pin}))
+	wantKind(t, dial(client.Options{}), fault.Untrusted)
+	for range 2 {
+		must(t, dial(client.Options{Pin: pin, Keep: true}))
+	}
+	must(t, dial(client.Options{}))
+	if got, want := string(read(t, pins)), h.ftp+" "+pin+"\n"; got != want {
+		t.Errorf("pins file %q, want %q", got, want)
+	}
+}
+
 // TestSystemRootsAndHostName: where the system vouches for the certificate nobody is asked, but only under its name. The
 // roots are read once a process, so this runs in one of its own.
 func TestSystemRootsAndHostName(t *testing.T) {

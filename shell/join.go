@@ -46,24 +46,17 @@ func (t *task) join(ctx context.Context, url string, j JoinOptions) error {
 	if name == "" {
 		name = u.User
 	}
-	for name == "" {
-		if name, err = t.ask(ctx, words.M("The name that you want:"), false); err != nil {
-			return ended(err)
-		}
-	}
-	password := t.Getenv("SAMPAN_PASSWORD")
-	if password == "" {
-		if password, err = t.newPassword(ctx, words.M("A password for it:")); err != nil {
-			return err
-		}
-	}
 	u.User, u.Pass = "", ""
-	r := request{Server: login(u), Name: name}
+	if err := breakable(ctx, func(ctx context.Context) error { return client.Knock(ctx, u, t.joining()) }); err != nil {
+		return err
+	}
+	r, password, err := t.apply(ctx, u, name, j.Email)
+	if err != nil {
+		return err
+	}
 	var st client.Standing
 	if err := breakable(ctx, func(ctx context.Context) (err error) {
-		if err = t.register(ctx, u, &r, j.Email, password); err == nil {
-			st, err = t.await(ctx, u, r)
-		}
+		st, err = t.await(ctx, u, r)
 		return err
 	}); err != nil {
 		return err
@@ -71,9 +64,42 @@ func (t *task) join(ctx context.Context, url string, j JoinOptions) error {
 	return t.decided(ctx, u, r, st, password)
 }
 
+// joining are the options until the account is there: a pin counts for what comes later, too.
+func (t *task) joining() client.Options {
+	o := t.clientOptions()
+	o.Keep = true
+	return o
+}
+
+// apply asks for the name, unless it is given, and the password, and makes the request. A person whose name or password
+// cannot be is asked again.
+func (t *task) apply(ctx context.Context, u client.URL, given, email string) (r request, password string, err error) {
+	for {
+		name := given
+		for name == "" {
+			if name, err = t.ask(ctx, words.M("The name that you want:"), false); err != nil {
+				return r, "", ended(err)
+			}
+		}
+		preset := t.Getenv("SAMPAN_PASSWORD")
+		if password = preset; password == "" {
+			if password, err = t.newPassword(ctx, words.M("A password for it:")); err != nil {
+				return r, "", err
+			}
+		}
+		r = request{Server: login(u), Name: name}
+		err = breakable(ctx, func(ctx context.Context) error { return t.register(ctx, u, &r, email, password) })
+		kind := fault.KindOf(err)
+		if kind != fault.BadName && kind != fault.Syntax || given != "" && preset != "" || !t.interactive() {
+			return r, password, err
+		}
+		t.fail(err)
+	}
+}
+
 // register asks for the account and keeps the ticket.
 func (t *task) register(ctx context.Context, u client.URL, r *request, email, password string) error {
-	ticket, err := client.Register(ctx, u, t.clientOptions(), r.Name, email, password)
+	ticket, err := client.Register(ctx, u, t.joining(), r.Name, email, password)
 	if err != nil {
 		return err
 	}

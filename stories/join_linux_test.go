@@ -21,8 +21,8 @@ func onTerminal(t *testing.T, dir string, args ...string) *consoletest.Terminal 
 }
 
 // TestStoryJoin is the story as people see it, on two terminals: the operator starts a server and reads the exact
-// command for the second person; alice joins with it and waits; the operator allows with one key; alice is in the
-// shell, uploads, and her file is there. Mallory is refused with a note.
+// command for the second person; alice joins with it, after a password that is too short, and waits; the operator allows
+// with one key; alice is in the shell, uploads, and her file is there, and later commands need no pin. Mallory is refused with a note.
 func TestStoryJoin(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -36,6 +36,13 @@ func TestStoryJoin(t *testing.T) {
 	away := t.TempDir()
 	alice := onTerminal(t, away, join[1:]...)
 	alice.Expect(`(?i)name`)
+	alice.Type("alice\r")
+	alice.Expect(`(?i)password`)
+	alice.Type("short\r")
+	alice.Expect(`(?i)again`)
+	alice.Type("short\r")
+	alice.Expect(`at least 8 characters`)
+	alice.Expect(`The name`)
 	alice.Type("alice\r")
 	alice.Expect(`(?i)password`)
 	alice.Type("correct horse battery\r")
@@ -65,6 +72,10 @@ func TestStoryJoin(t *testing.T) {
 	alice.Ends(0)
 	if got := read(t, filepath.Join(data, "homes", "alice", "three megabytes.bin")); string(got) != string(content) {
 		t.Errorf("the server has %d bytes", len(got))
+	}
+	url := strings.Replace(join[2], "://", "://alice:correct%20horse%20battery@", 1)
+	if r := runIn(t, away, "", binary, "ls", url); r.code != 0 || !strings.Contains(r.out, "three megabytes.bin") {
+		t.Errorf("without the pin that she joined with: exit %d, %s%s", r.code, r.out, r.err)
 	}
 	if strings.Contains(alice.Shown(), "correct horse") {
 		t.Error("the password was shown")
