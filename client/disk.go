@@ -47,7 +47,7 @@ func Disk(dir string) (files.Store, error) {
 	if err != nil {
 		return nil, local(err, dir)
 	}
-	return &disk{root: root}, nil
+	return &disk{root: root, dir: dir}, nil
 }
 
 // OnDisk returns the Disk and the Path of a name that the user typed, relative to the working directory or absolute.
@@ -72,12 +72,16 @@ func OnDisk(name string) (files.Store, files.Path, error) {
 	if i, err := os.Stat(dir); err == nil && !i.IsDir() {
 		return nil, p, fault.New(fault.NotDir, "%s: not a directory", dir)
 	}
-	s, err := Disk(dir)
-	return s, p, err
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, p, local(err, filepath.Dir(name))
+	}
+	return &disk{root: root, dir: filepath.Dir(name)}, p, nil
 }
 
 type disk struct {
 	root  *os.Root
+	dir   string // as the user writes it
 	dirs  nearDirs
 	named atomic.Bool // every file has a name from the beginning
 }
@@ -109,6 +113,9 @@ func local(err error, name string) error {
 	}
 	return fault.Wrap(fault.Local, err, "%s: this machine says: %s", name, reason.Error())
 }
+
+// show is p as the user would write it.
+func (d *disk) show(p files.Path) string { return filepath.Join(d.dir, filepath.FromSlash(p.Rel())) }
 
 // name is p as this system can have it.
 func (d *disk) name(p files.Path) (string, error) {
@@ -144,12 +151,12 @@ func (d *disk) Stat(ctx context.Context, p files.Path) (files.Info, error) {
 	if errors.Is(err, fs.ErrNotExist) && part >= 0 {
 		i, err := d.look(partName(name), (*os.Root).Stat)
 		if err != nil {
-			return files.Info{}, local(err, p.String())
+			return files.Info{}, local(err, d.show(p))
 		}
 		return files.Info{Path: p, Size: part, ModTime: i.ModTime(), Mode: fs.ModeIrregular, Part: part}, nil
 	}
 	if err != nil {
-		return files.Info{}, local(err, p.String())
+		return files.Info{}, local(err, d.show(p))
 	}
 	return diskInfo(p, i, part), nil
 }
@@ -162,7 +169,7 @@ func (d *disk) file(p files.Path) (files.Info, error) {
 	}
 	i, err := d.look(name, (*os.Root).Stat)
 	if err != nil {
-		return files.Info{}, local(err, p.String())
+		return files.Info{}, local(err, d.show(p))
 	}
 	return diskInfo(p, i, -1), nil
 }
@@ -194,14 +201,14 @@ func (d *disk) list(ctx context.Context, p files.Path, yield func(files.Info) bo
 	}
 	i, err := d.root.Stat(name)
 	if err != nil {
-		return local(err, p.String())
+		return local(err, d.show(p))
 	}
 	if !i.IsDir() {
-		return fault.New(fault.NotDir, "%s: not a directory", p.String())
+		return fault.New(fault.NotDir, "%s: not a directory", d.show(p))
 	}
 	dir, err := d.root.Open(name)
 	if err != nil {
-		return local(err, p.String())
+		return local(err, d.show(p))
 	}
 	defer dir.Close()
 	var odd error
@@ -214,7 +221,7 @@ func (d *disk) list(ctx context.Context, p files.Path, yield func(files.Info) bo
 			q, err := p.Join(e.Name())
 			if err != nil {
 				if odd == nil && e.Name() != files.Hidden {
-					odd = fault.Wrap(fault.BadName, err, "%s holds a name that cannot be used: %s", p.String(), printable(e.Name()))
+					odd = fault.Wrap(fault.BadName, err, "%s holds a name that cannot be used: %s", d.show(p), e.Name())
 				}
 				continue
 			}
@@ -230,7 +237,7 @@ func (d *disk) list(ctx context.Context, p files.Path, yield func(files.Info) bo
 			return odd
 		}
 		if err != nil {
-			return local(err, p.String())
+			return local(err, d.show(p))
 		}
 	}
 }
@@ -246,16 +253,16 @@ func (d *disk) open(p files.Path, part bool) (*os.File, fs.FileInfo, error) {
 	}
 	f, err := d.openFile(name, os.O_RDONLY|nonblock, 0)
 	if err != nil {
-		return nil, nil, local(err, p.String())
+		return nil, nil, local(err, d.show(p))
 	}
 	i, err := f.Stat()
 	switch {
 	case err != nil:
-		err = local(err, p.String())
+		err = local(err, d.show(p))
 	case i.IsDir():
-		err = fault.New(fault.IsDir, "%s: is a directory", p.String())
+		err = fault.New(fault.IsDir, "%s: is a directory", d.show(p))
 	case !i.Mode().IsRegular():
-		err = fault.New(fault.Unsupported, "%s: not a regular file", p.String())
+		err = fault.New(fault.Unsupported, "%s: not a regular file", d.show(p))
 	default:
 		return f, i, nil
 	}
@@ -273,12 +280,12 @@ func (d *disk) Open(ctx context.Context, p files.Path, off int64) (io.ReadCloser
 	}
 	if off < 0 || off > i.Size() {
 		f.Close()
-		return nil, files.Info{}, fault.New(fault.BadOffset, "%s: there are only %d bytes", p.String(), i.Size())
+		return nil, files.Info{}, fault.New(fault.BadOffset, "%s: there are only %d bytes", d.show(p), i.Size())
 	}
 	if off > 0 {
 		if _, err := f.Seek(off, io.SeekStart); err != nil {
 			f.Close()
-			return nil, files.Info{}, local(err, p.String())
+			return nil, files.Info{}, local(err, d.show(p))
 		}
 	}
 	return f, diskInfo(p, i, -1), nil
@@ -286,13 +293,13 @@ func (d *disk) Open(ctx context.Context, p files.Path, off int64) (io.ReadCloser
 
 func (d *disk) Mkdir(ctx context.Context, p files.Path) error {
 	if p.IsRoot() {
-		return fault.New(fault.Exist, "%s: that name is taken", p.String())
+		return fault.New(fault.Exist, "%s: that name is taken", d.show(p))
 	}
 	name, err := d.newName(p)
 	if err != nil {
 		return err
 	}
-	return local(d.do(name, func(r *os.Root, name string) error { return r.Mkdir(name, 0o777) }), p.String())
+	return local(d.do(name, func(r *os.Root, name string) error { return r.Mkdir(name, 0o777) }), d.show(p))
 }
 
 // newName is name for what is about to be made: on systems that do not tell capitals from small letters a name that
@@ -310,15 +317,15 @@ func (d *disk) newName(p files.Path) (string, error) {
 	}
 	parent, err := d.root.Open(filepath.Dir(name))
 	if err != nil {
-		return "", local(err, p.String())
+		return "", local(err, d.show(p))
 	}
 	defer parent.Close()
 	names, err := parent.Readdirnames(-1)
 	if err != nil {
-		return "", local(err, p.String())
+		return "", local(err, d.show(p))
 	}
 	if twin := caseTwin(filepath.Base(name), names); twin != "" {
-		return "", fault.New(fault.BadName, "%s: this machine takes it for the same name as %s", p.String(), twin)
+		return "", fault.New(fault.BadName, "%s: this machine takes it for the same name as %s", d.show(p), twin)
 	}
 	return name, nil
 }
@@ -333,7 +340,7 @@ func (d *disk) Remove(ctx context.Context, p files.Path) error {
 	}
 	i, err := d.root.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return local(d.root.Remove(partName(name)), p.String())
+		return local(d.root.Remove(partName(name)), d.show(p))
 	}
 	if err == nil {
 		if !i.Mode().IsRegular() {
@@ -345,7 +352,7 @@ func (d *disk) Remove(ctx context.Context, p files.Path) error {
 	if err == nil && i.Mode().IsRegular() {
 		err = d.dropPart(name)
 	}
-	return local(err, p.String())
+	return local(err, d.show(p))
 }
 
 func (d *disk) Rename(ctx context.Context, from, to files.Path, replace bool) error {
@@ -362,10 +369,10 @@ func (d *disk) Rename(ctx context.Context, from, to files.Path, replace bool) er
 	}
 	source, err := d.root.Lstat(old)
 	if err != nil {
-		return local(err, from.String())
+		return local(err, d.show(from))
 	}
 	if target, err := d.root.Lstat(name); err == nil && (!replace || target.IsDir() || source.IsDir()) {
-		return fault.New(fault.Exist, "%s: that name is taken", to.String())
+		return fault.New(fault.Exist, "%s: that name is taken", d.show(to))
 	}
 	if from == to {
 		return nil
@@ -378,7 +385,7 @@ func (d *disk) Rename(ctx context.Context, from, to files.Path, replace bool) er
 	if err == nil && source.Mode().IsRegular() {
 		err = errors.Join(d.dropPart(old), d.dropPart(name))
 	}
-	return local(err, to.String())
+	return local(err, d.show(to))
 }
 
 func (d *disk) Set(ctx context.Context, p files.Path, a files.Attr) error {
@@ -389,12 +396,12 @@ func (d *disk) Set(ctx context.Context, p files.Path, a files.Attr) error {
 	if a.ModTime != nil {
 		set := func(r *os.Root, name string) error { return r.Chtimes(name, *a.ModTime, *a.ModTime) }
 		if err := d.do(name, set); err != nil {
-			return local(err, p.String())
+			return local(err, d.show(p))
 		}
 	}
 	if a.Mode != nil {
 		if err := d.root.Chmod(name, *a.Mode&fs.ModePerm); err != nil {
-			return local(err, p.String())
+			return local(err, d.show(p))
 		}
 	}
 	return nil
@@ -405,7 +412,7 @@ func (d *disk) Part(ctx context.Context, p files.Path) (files.PartInfo, error) {
 	h := sha256.New()
 	n, i, err := d.feed(ctx, p, true, 0, -1, h)
 	if fault.KindOf(err) == fault.NotExist && err != nil {
-		return files.PartInfo{}, fault.New(fault.NotExist, "%s: no part is kept there", p.String())
+		return files.PartInfo{}, fault.New(fault.NotExist, "%s: no part is kept there", d.show(p))
 	}
 	if err != nil {
 		return files.PartInfo{}, err
@@ -418,7 +425,7 @@ func (d *disk) DropPart(ctx context.Context, p files.Path) error {
 	if err != nil {
 		return err
 	}
-	return local(d.root.Remove(partName(name)), p.String())
+	return local(d.root.Remove(partName(name)), d.show(p))
 }
 
 // dropPart removes a part that may be there.
@@ -452,7 +459,7 @@ func (d *disk) feed(ctx context.Context, p files.Path, part bool, off, n int64, 
 		n = i.Size() - off
 	}
 	if off < 0 || n < 0 || off > i.Size() || n > i.Size()-off {
-		return 0, nil, fault.New(fault.BadOffset, "%s: there are only %d bytes", p.String(), i.Size())
+		return 0, nil, fault.New(fault.BadOffset, "%s: there are only %d bytes", d.show(p), i.Size())
 	}
 	stop := context.AfterFunc(ctx, func() { f.Close() })
 	defer stop()
@@ -461,9 +468,9 @@ func (d *disk) feed(ctx context.Context, p files.Path, part bool, off, n int64, 
 	case ctx.Err() != nil:
 		return 0, nil, ctx.Err()
 	case err != nil:
-		return 0, nil, local(err, p.String())
+		return 0, nil, local(err, d.show(p))
 	case got != n:
-		return 0, nil, fault.New(fault.BadOffset, "%s: there are only %d bytes", p.String(), off+got)
+		return 0, nil, fault.New(fault.BadOffset, "%s: there are only %d bytes", d.show(p), off+got)
 	}
 	return n, i, nil
 }

@@ -56,11 +56,11 @@ func (d *disk) create(ctx context.Context, p files.Path, w files.Want, seen sigh
 	switch i := seen.info.Mode; {
 	case !seen.there:
 	case i.IsDir():
-		return nil, fault.New(fault.IsDir, "%s: is a directory", p.String())
+		return nil, fault.New(fault.IsDir, "%s: is a directory", d.show(p))
 	case w.New:
-		return nil, fault.New(fault.Exist, "%s: that name is taken", p.String())
+		return nil, fault.New(fault.Exist, "%s: that name is taken", d.show(p))
 	case !i.IsRegular():
-		return nil, fault.New(fault.Unsupported, "%s: not a regular file", p.String())
+		return nil, fault.New(fault.Unsupported, "%s: not a regular file", d.show(p))
 	default:
 		mode = i.Perm()
 	}
@@ -69,7 +69,7 @@ func (d *disk) create(ctx context.Context, p files.Path, w files.Want, seen sigh
 		return u, nil
 	}
 	if err := u.take(w, mode); err != nil {
-		return nil, local(err, p.String())
+		return nil, local(err, d.show(p))
 	}
 	if err := u.keep(ctx, w); err != nil {
 		u.doomed = !w.Part
@@ -107,7 +107,7 @@ func (u *diskUpload) take(w files.Want, mode fs.FileMode) error {
 	old, err := u.d.look(u.part, (*os.Root).Lstat)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && w.Part:
-		return fault.New(fault.BadOffset, "%s: the part is not %d bytes long", u.path.String(), w.From)
+		return fault.New(fault.BadOffset, "%s: the part is not %d bytes long", u.d.show(u.path), w.From)
 	case errors.Is(err, fs.ErrNotExist):
 		return u.busy()
 	case err != nil:
@@ -115,9 +115,9 @@ func (u *diskUpload) take(w files.Want, mode fs.FileMode) error {
 	case !old.Mode().IsRegular():
 		return fault.New(fault.Unsupported, "%s: not a regular file", u.part)
 	case w.Part && old.Size() != w.From:
-		return fault.New(fault.BadOffset, "%s: the part is not %d bytes long", u.path.String(), w.From)
+		return fault.New(fault.BadOffset, "%s: the part is not %d bytes long", u.d.show(u.path), w.From)
 	case !w.Part && w.From > 0:
-		return fault.New(fault.Busy, "%s: a part of %d bytes waits there", u.path.String(), old.Size())
+		return fault.New(fault.Busy, "%s: a part of %d bytes waits there", u.d.show(u.path), old.Size())
 	}
 	if err := u.lock(os.O_RDWR|nonblock, mode); err != nil || w.Part {
 		return err
@@ -163,7 +163,7 @@ func (u *diskUpload) lock(flags int, mode fs.FileMode) error {
 }
 
 func (u *diskUpload) busy() error {
-	return fault.New(fault.Busy, "%s: another copy is writing it just now", u.path.String())
+	return fault.New(fault.Busy, "%s: another copy is writing it just now", u.d.show(u.path))
 }
 
 // keep begins the part with what w keeps.
@@ -177,7 +177,7 @@ func (u *diskUpload) keep(ctx context.Context, w files.Want) error {
 	}
 	src, _, err := u.d.Open(ctx, u.path, 0)
 	if err != nil && fault.KindOf(err) == fault.NotExist {
-		return fault.New(fault.BadOffset, "%s: there are only %d bytes", u.path.String(), 0)
+		return fault.New(fault.BadOffset, "%s: there are only %d bytes", u.d.show(u.path), 0)
 	}
 	if err != nil {
 		return err
@@ -186,9 +186,9 @@ func (u *diskUpload) keep(ctx context.Context, w files.Want) error {
 	n, err := io.CopyN(u.file, src, w.From)
 	u.size = n
 	if err == io.EOF {
-		return fault.New(fault.BadOffset, "%s: there are only %d bytes", u.path.String(), n)
+		return fault.New(fault.BadOffset, "%s: there are only %d bytes", u.d.show(u.path), n)
 	}
-	return local(err, u.path.String())
+	return local(err, u.d.show(u.path))
 }
 
 func (u *diskUpload) Write(p []byte) (int, error) { return u.WriteAt(p, u.size) }
@@ -199,11 +199,11 @@ func (u *diskUpload) WriteAt(p []byte, off int64) (int, error) {
 		return 0, fault.New(fault.Internal, "the upload is over")
 	}
 	if off > u.size {
-		return 0, fault.New(fault.Unsupported, "%s: bytes are written in order only", u.path.String())
+		return 0, fault.New(fault.Unsupported, "%s: bytes are written in order only", u.d.show(u.path))
 	}
 	n, err := u.file.WriteAt(p, off)
 	u.size = max(u.size, off+int64(n))
-	return n, local(err, u.path.String())
+	return n, local(err, u.d.show(u.path))
 }
 
 // Room grants all: the disk says itself when it is full.
@@ -218,7 +218,7 @@ func (u *diskUpload) Commit(ctx context.Context, sure func() error) (files.Info,
 	}
 	i, err := u.d.look(u.name, (*os.Root).Stat)
 	if err != nil {
-		return files.Info{}, local(err, u.path.String())
+		return files.Info{}, local(err, u.d.show(u.path))
 	}
 	return diskInfo(u.path, i, -1), nil
 }
@@ -231,7 +231,7 @@ func (u *diskUpload) publish(ctx context.Context, sure func() error) error {
 	defer u.Close()
 	if err := u.file.Sync(); err != nil {
 		u.doomed = true // what is on the disk is unknown now
-		return local(err, u.path.String())
+		return local(err, u.d.show(u.path))
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -244,7 +244,7 @@ func (u *diskUpload) publish(ctx context.Context, sure func() error) error {
 	if err := u.rename(); err != nil {
 		return err
 	}
-	return local(u.d.syncDir(u.name), u.path.String())
+	return local(u.d.syncDir(u.name), u.d.show(u.path))
 }
 
 // syncDir makes the name of a file in its directory durable.
@@ -260,7 +260,7 @@ func (u *diskUpload) link() error {
 	for try := 0; try < 3 && errors.Is(err, os.ErrClosed); try++ { // what is open may be closed just now
 		near, ok := u.d.nearDir(dir)
 		if !ok {
-			return fault.New(fault.NotExist, "%s: no such file or directory", u.path.String())
+			return fault.New(fault.NotExist, "%s: no such file or directory", u.d.show(u.path))
 		}
 		err = giveName(u.file, near.self, base)
 	}
@@ -270,7 +270,7 @@ func (u *diskUpload) link() error {
 		u.file = nil
 		return nil
 	case errors.Is(err, fs.ErrExist) && u.isNew:
-		return fault.New(fault.Exist, "%s: that name is taken", u.path.String())
+		return fault.New(fault.Exist, "%s: that name is taken", u.d.show(u.path))
 	case !errors.Is(err, fs.ErrExist):
 		u.d.named.Store(true) // the next try does without
 	}
@@ -284,7 +284,7 @@ func (u *diskUpload) rename() error {
 	}
 	if u.isNew {
 		if _, err := u.d.look(u.name, (*os.Root).Lstat); err == nil {
-			return fault.New(fault.Exist, "%s: that name is taken", u.path.String())
+			return fault.New(fault.Exist, "%s: that name is taken", u.d.show(u.path))
 		}
 	}
 	err := u.d.do(u.part, func(r *os.Root, part string) error {
@@ -298,7 +298,7 @@ func (u *diskUpload) rename() error {
 		return r.Rename(part, filepath.Join(filepath.Dir(part), filepath.Base(u.name)))
 	})
 	if err != nil {
-		return local(err, u.path.String())
+		return local(err, u.d.show(u.path))
 	}
 	u.file.Close()
 	u.file = nil
@@ -319,5 +319,5 @@ func (u *diskUpload) Close() error {
 	}
 	u.file.Close()
 	u.file = nil
-	return local(err, u.path.String())
+	return local(err, u.d.show(u.path))
 }

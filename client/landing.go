@@ -92,7 +92,7 @@ func (l *landing) publish(batch []*landed) {
 			err = near[i].d.syncDir(near[i].name)
 			synced[dir] = err
 		}
-		f.err = local(err, near[i].path.String())
+		f.err = local(err, near[i].d.show(near[i].path))
 	}
 }
 

@@ -32,6 +32,7 @@ func Safe(m words.Message) words.Message {
 type escaper struct {
 	w    io.Writer
 	rest []byte // the beginning of a rune
+	open bool   // the line is not ended
 }
 
 func (e *escaper) Write(p []byte) (int, error) {
@@ -57,14 +58,21 @@ func (e *escaper) Write(p []byte) (int, error) {
 		text = text[n+1:]
 	}
 	e.rest = append([]byte(nil), buf[whole:]...)
+	if b.Len() > 0 {
+		e.open = !strings.HasSuffix(b.String(), "\n")
+	}
 	_, err := io.WriteString(e.w, b.String())
 	return len(p), err
 }
 
-// Close writes what is left.
+// Close writes what is left, and ends the line: a prompt would be drawn over it.
 func (e *escaper) Close() error {
-	_, err := io.WriteString(e.w, words.Escape(string(e.rest)))
-	e.rest = nil
+	end := words.Escape(string(e.rest))
+	if e.open || end != "" {
+		end += "\n"
+	}
+	_, err := io.WriteString(e.w, end)
+	e.rest, e.open = nil, false
 	return err
 }
 

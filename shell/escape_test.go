@@ -39,6 +39,20 @@ func TestCatOnATerminalIsHarmless(t *testing.T) {
 	}
 }
 
+// TestCatEndsItsLine: the prompt would be drawn over the rest of a file that does not end its last one.
+func TestCatEndsItsLine(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{"": "", "one": "one\n", "one\n": "one\n", "文\xe6": "文\\xe6\n", "\xe6": "\\xe6\n"} {
+		var out bytes.Buffer
+		e := &escaper{w: &out}
+		_, _ = io.WriteString(e, in)
+		e.Close()
+		if out.String() != want {
+			t.Errorf("%q is shown as %q, want %q", in, out.String(), want)
+		}
+	}
+}
+
 func TestFit(t *testing.T) {
 	t.Parallel()
 	for n := range 12 {

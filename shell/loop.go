@@ -182,6 +182,7 @@ func (t *task) line(ctx context.Context, text string) error {
 	if err != nil || len(list) == 0 {
 		return err
 	}
+	list = unalias(list)
 	v, err := find(list[0].text)
 	if err != nil {
 		return err

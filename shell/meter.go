@@ -62,6 +62,8 @@ type meter struct {
 	last  time.Time // of the last bar or event
 	file  client.Progress
 	past  []sample // of the last seconds, oldest first
+	tree  bool     // of a tree, a person at a terminal is told what failed, and how all of it ended
+	bare  int      // files of which hashes were not compared
 }
 
 type sample struct {
@@ -223,7 +225,12 @@ func (m *meter) done(r client.Result, err error) {
 		m.t.fail(err)
 		return
 	}
-	m.t.flow(m.t.outcome(r))
+	if !r.Verified && !r.Kept {
+		m.bare++
+	}
+	if !m.tree || r.Restarted {
+		m.t.flow(m.t.outcome(r))
+	}
 }
 
 // outcome says in pieces what became of a file.

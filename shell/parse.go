@@ -117,7 +117,8 @@ func (o *Options) flags(args []word, v *verb) ([]word, error) {
 			return args[i+1:], nil
 		case len(w.text) < 2 || w.text[0] != '-':
 			return args[i:], nil
-		case w.text == "-r" && v.has(flagRecursive):
+		case v.has(flagListing) && strings.Trim(w.text, "la") == "-":
+		case (w.text == "-r" || w.text == "-R") && v.has(flagRecursive):
 			o.Recursive = true
 		case (w.text == "-n" || w.text == "--no-clobber") && v.has(flagNoClobber):
 			o.NoClobber = true

@@ -48,6 +48,7 @@ func (t *task) copyTree(ctx context.Context, m *meter, o client.CopyOptions) err
 		m.t = plain
 	}(m.t)
 	m.t = t
+	_, m.tree = terminal(t.Out)
 	sum, err := client.CopyTree(ctx, m.src.store, m.src.path, m.dst.store, m.dst.path, o, m.done)
 	m.clear()
 	if t.JSON {
@@ -55,9 +56,16 @@ func (t *task) copyTree(ctx context.Context, m *meter, o client.CopyOptions) err
 			"event": "total", "files": sum.Files, "dirs": sum.Dirs, "skipped": sum.Skipped, "failed": sum.Failed,
 			"bytes": sum.Bytes, "seconds": sum.Took.Seconds(),
 		})
-	} else if sum.Files+sum.Dirs+sum.Failed != 1 {
+	} else if m.tree || sum.Files+sum.Dirs+sum.Failed != 1 {
 		t.say(words.M("files: %d, directories: %d, %s in %s; skipped: %d, failed: %d",
 			sum.Files, sum.Dirs, size(sum.Bytes), span(sum.Took), sum.Skipped, sum.Failed))
+		switch {
+		case !m.tree:
+		case m.bare > 0:
+			t.say(words.M("not compared by hash: %d", m.bare))
+		case sum.Files+sum.Skipped > 0:
+			t.say(words.M("what was copied has the same SHA-256 at both ends"))
+		}
 	}
 	if sum.Failed > 0 && !errors.Is(err, context.Canceled) {
 		return ErrSome
@@ -88,6 +96,9 @@ func get(ctx context.Context, t *task, args []word) error {
 	if err := onePlace(args[0], "mget"); err != nil {
 		return err
 	}
+	if len(args) > 1 && args[1].text == piped {
+		return concatenate(ctx, t, args[:1])
+	}
 	src, err := t.remotePlace(ctx, args[0].text, false)
 	if err != nil {
 		return err
@@ -114,13 +125,16 @@ func put(ctx context.Context, t *task, args []word) error {
 	if err := onePlace(args[0], "mput"); err != nil {
 		return err
 	}
-	src, err := t.localPlace(args[0].text)
-	if err != nil {
-		return err
-	}
 	remote := ""
 	if len(args) > 1 {
 		remote = args[1].text
+	}
+	if args[0].text == piped {
+		return t.putPiped(ctx, remote)
+	}
+	src, err := t.localPlace(args[0].text)
+	if err != nil {
+		return err
 	}
 	return t.upload(ctx, src, remote)
 }

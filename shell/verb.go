@@ -14,6 +14,7 @@ type flagset uint8
 const (
 	flagRecursive flagset = 1 << iota
 	flagNoClobber
+	flagListing // -l and -a: what ls shows anyway
 )
 
 // kind is what an argument names, for completion.
@@ -44,11 +45,11 @@ func (v *verb) has(f flagset) bool { return v.flags&f != 0 }
 // verbs returns the table, in the order of help.
 func verbs() []verb {
 	return []verb{
-		{"ls", "[NAME]", "URL", words.M("list a directory"), 0, []kind{remoteDir}, list},
+		{"ls", "[NAME]", "URL", words.M("list a directory"), flagListing, []kind{remoteDir}, list},
 		{"cd", "[DIR]", "-", words.M("change the directory; without one, back home"), 0, []kind{remoteDir}, changeDir},
 		{"pwd", "", "-", words.M("show the directory"), 0, nil, printDir},
-		{"get", "NAME [LOCAL]", "URL [LOCAL]", words.M("download a file; -r a directory"), flagRecursive | flagNoClobber, []kind{remoteName, localName}, get},
-		{"put", "LOCAL [NAME]", "LOCAL URL", words.M("upload a file; -r a directory"), flagRecursive | flagNoClobber, []kind{localName, remoteName}, put},
+		{"get", "NAME [LOCAL]", "URL [LOCAL]", words.M("download a file, or to - show it; -r a directory"), flagRecursive | flagNoClobber, []kind{remoteName, localName}, get},
+		{"put", "LOCAL [NAME]", "LOCAL URL", words.M("upload a file, or from - a pipe; -r a directory"), flagRecursive | flagNoClobber, []kind{localName, remoteName}, put},
 		{"mget", "NAME...", "URL...", words.M("download several files; * ? [ ] are patterns"), flagRecursive | flagNoClobber, []kind{remoteName}, getMany},
 		{"mput", "LOCAL...", "LOCAL... URL", words.M("upload several files; * ? [ ] are patterns"), flagRecursive | flagNoClobber, []kind{localName}, putMany},
 		{"cp", "FROM TO", "FROM TO", words.M("copy, also between two servers; -r a directory"), flagRecursive | flagNoClobber, []kind{remoteName}, copyAny},
@@ -69,7 +70,7 @@ func verbs() []verb {
 		{"type", "[ascii|binary]", "-", words.M("convert line ends of text, or keep every byte (default)"), 0, nil, transferType},
 		{"trace", "[on|off]", "-", words.M("show the protocol, passwords masked"), 0, nil, trace},
 		{"lcd", "[DIR]", "-", words.M("change the local directory"), 0, []kind{localDir}, localChangeDir},
-		{"lls", "[NAME]", "-", words.M("list a local directory"), 0, []kind{localDir}, localList},
+		{"lls", "[NAME]", "-", words.M("list a local directory"), flagListing, []kind{localDir}, localList},
 		{"lpwd", "", "-", words.M("show the local directory"), 0, nil, localPrintDir},
 		{"!", "[COMMAND]", "-", words.M("run a command of this machine"), 0, nil, runLocal},
 		{"help", "[COMMAND]", "-", words.M("show the commands, or how to use one"), 0, []kind{verbName}, help},
@@ -77,19 +78,42 @@ func verbs() []verb {
 	}
 }
 
-// aliases are other names of verbs of the shell.
-var aliases = map[string]string{"q": "quit", "exit": "quit", "bye": "quit", "?": "help", "dir": "ls", "delete": "rm", "rename": "mv"}
+// aliases are what hands know from other clients: other names of verbs of the shell, some with the argument that they mean.
+var aliases = map[string]string{
+	"q": "quit", "exit": "quit", "bye": "quit", "?": "help", "dir": "ls", "ll": "ls", "delete": "rm", "del": "rm", "mdelete": "rm", "mrm": "rm",
+	"rename": "mv", "md": "mkdir", "rd": "rmdir", "cdup": "cd ..", "reget": "get", "reput": "put", "pget": "get", "more": "cat", "less": "cat",
+	"binary": "type binary", "bin": "type binary", "ascii": "type ascii", "df": "quota", "login": "open", "size": "stat",
+}
+
+// unalias writes the first word of a line as the verb that it means.
+func unalias(list []word) []word {
+	verb, argument, more := strings.Cut(aliases[strings.ToLower(list[0].text)], " ")
+	if verb == "" {
+		return list
+	}
+	out := []word{{text: verb, at: list[0].at}}
+	if more {
+		out = append(out, word{text: argument, at: list[0].at})
+	}
+	return append(out, list[1:]...)
+}
 
 // find returns the row of a verb of the shell; unknown ones are Syntax, with the nearest name.
 func find(name string) (*verb, error) {
 	lower := strings.ToLower(name)
 	if a, ok := aliases[lower]; ok {
-		lower = a
+		lower, _, _ = strings.Cut(a, " ")
 	}
 	for _, v := range verbs() {
 		if v.name == lower {
 			return &v, nil
 		}
+	}
+	switch lower {
+	case "mirror", "sync":
+		return nil, fault.New(fault.Syntax, "there is no command %s; get -r and put -r copy directories, and leave out what is equal already", name)
+	case "clear", "cls":
+		return nil, fault.New(fault.Syntax, "there is no command %s; ^L clears the screen", name)
 	}
 	if near := nearest(lower); near != "" {
 		return nil, fault.New(fault.Syntax, "there is no command %s; did you mean %s? help shows them all", name, near)

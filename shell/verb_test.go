@@ -72,9 +72,11 @@ func TestVerbsAreComplete(t *testing.T) {
 		}
 		seen[v.name] = true
 	}
-	for a, name := range aliases {
-		if seen[a] || !seen[name] {
-			t.Errorf("the alias %s of %s", a, name)
+	for a, means := range aliases {
+		list := unalias([]word{{text: strings.ToUpper(a)}, {text: "x"}})
+		v, err := find(a)
+		if seen[a] || err != nil || !seen[list[0].text] || v.name != list[0].text || strings.Count(means, " ")+2 != len(list) || list[len(list)-1].text != "x" {
+			t.Errorf("the alias %s of %s is %v, %v", a, means, list, err)
 		}
 	}
 }
