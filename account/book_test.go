@@ -645,6 +645,7 @@ func TestRegisterRefusesBadInput(t *testing.T) {
 		{"ann", "", "short12", "", fault.Syntax},
 		{"ann", "nobody", "correct horse", "", fault.Syntax},
 		{"ann", "a@b c", "correct horse", "", fault.Syntax},
+		{"ann", "a@\u202eb", "correct horse", "", fault.Syntax},
 		{"ann", "", "correct horse", strings.Repeat("x", maxNote+1), fault.Syntax},
 		{"ann", "", "correct horse", "\xff", fault.Syntax},
 		{"ann", "", "a\x00bcdefghi", "", fault.Syntax},

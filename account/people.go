@@ -425,4 +425,7 @@ func checkEmail(s string) error {
 	return nil
 }
 
-func notInEmail(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }
+// notInEmail reports what no address holds; a character of format (Cf) would show another one than it is.
+func notInEmail(r rune) bool {
+	return unicode.IsControl(r) || unicode.IsSpace(r) || unicode.Is(unicode.Cf, r)
+}

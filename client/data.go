@@ -357,8 +357,8 @@ func (d *data) broke(err error) error {
 }
 
 // cut ends an upload so that the server parks what came and publishes nothing. promised means that it waits for more
-// bytes than it got (ALLO), so that even a plain end is none; TLS without close_notify is none either. Otherwise ABOR
-// says so. Servers other than Sampan know no parts; they get a reset.
+// bytes than it got (ALLO), so that even a plain end is none. Otherwise ABOR says so: TLS without close_notify is an end for
+// a lenient account. Servers other than Sampan know no parts; they get a reset.
 func (d *data) cut(promised bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(d.ctx), 5*time.Second)
 	defer cancel()
@@ -377,12 +377,11 @@ func (d *data) cut(promised bool) {
 		}
 		return
 	}
-	_, private := d.conn.(*tls.Conn)
 	switch {
 	case !d.c.ours:
 		d.raw.SetLinger(0)
 		d.raw.Close()
-	case promised || private:
+	case promised:
 		d.raw.CloseWrite()
 	default:
 		// What is on its way is worth a moment: ABOR overtakes it.
