@@ -262,6 +262,9 @@ func (t *Transfer) Whole() error {
 	if err := t.usable(true); err != nil {
 		return err
 	}
+	if t.up != nil {
+		t.arrived()
+	}
 	t.whole = true
 	return nil
 }

@@ -1,6 +1,12 @@
 package session
 
-import "sampan/fault"
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"sampan/fault"
+)
 
 // A guest is what the sessions of one account have in common.
 type guest struct {
@@ -8,8 +14,9 @@ type guest struct {
 
 	// under Hub.mu
 	sessions  int
-	transfers int // whose bytes are not all there yet
-	lists     int // directories that are being read
+	transfers int             // whose bytes are not all there yet
+	lists     int             // directories that are being read
+	waiting   []chan struct{} // each is closed when there is room for a transfer
 }
 
 // seat makes l the log-in of s, which counts among the sessions of its account. TooMany when these are as many as they
@@ -42,12 +49,15 @@ func (h *Hub) unseat(s *Session) {
 	}
 }
 
+// errCrowded is the cause of a Busy that ends when a transfer of the account does.
+var errCrowded = errors.New("as many transfers as the account may have")
+
 // count counts t among the transfers of its account; Busy when these are as many as they may be.
 func (h *Hub) count(t *Transfer) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if t.who.guest.transfers >= h.cfg.MaxTransfers {
-		return fault.New(fault.Busy, "your account moves as many files at once as it may; wait until one has ended")
+		return fault.Wrap(fault.Busy, errCrowded, "your account moves as many files at once as it may; wait until one has ended")
 	}
 	t.counted = true
 	t.who.guest.transfers++
@@ -59,6 +69,53 @@ func (h *Hub) uncount(t *Transfer) {
 	if t.counted {
 		t.counted = false
 		t.who.guest.transfers--
+		h.call(t.who.guest)
+	}
+}
+
+// call calls the first who waits for a transfer of g, if there is room for one. h.mu is held.
+func (h *Hub) call(g *guest) {
+	if len(g.waiting) > 0 && g.transfers < h.cfg.MaxTransfers {
+		close(g.waiting[0])
+		g.waiting = slices.Delete(g.waiting, 0, 1)
+	}
+}
+
+// Crowded reports whether an error of one of s's doors says that the account has as many transfers as it may; see WhenRoom.
+func Crowded(err error) bool { return errors.Is(err, errCrowded) }
+
+// WhenRoom calls begin, which begins a transfer, until its error is not Crowded: again each time that another one of the account
+// ended, after those who wait for longer. When ctx ends first the error is what begin returned last.
+func (s *Session) WhenRoom(ctx context.Context, begin func() error) error {
+	h := s.hub
+	for {
+		err := begin()
+		l := s.login.Load()
+		if l == nil {
+			return err
+		}
+		h.mu.Lock()
+		if !Crowded(err) {
+			h.call(l.guest) // it may have been called and not have begun any
+			h.mu.Unlock()
+			return err
+		}
+		turn := make(chan struct{})
+		l.guest.waiting = append(l.guest.waiting, turn)
+		h.call(l.guest)
+		h.mu.Unlock()
+		select {
+		case <-turn:
+		case <-ctx.Done():
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			if i := slices.Index(l.guest.waiting, turn); i >= 0 {
+				l.guest.waiting = slices.Delete(l.guest.waiting, i, i+1)
+			} else {
+				h.call(l.guest)
+			}
+			return err
+		}
 	}
 }
 

@@ -1,7 +1,9 @@
 package session
 
 import (
+	"context"
 	"strings"
+	"sync"
 	"testing"
 
 	"sampan/account"
@@ -81,4 +83,60 @@ func TestTransfersOfAnAccount(t *testing.T) {
 	must(t, put(other, c, "c", files.Want{Size: 1}))
 	must(t, down.Close())
 	must(t, copied(s, b, false, a))
+}
+
+// TestWhoWaitsForRoom: who waits for a transfer of his account to end gets through, in spite of others who are called and begin
+// none; who gives up learns why.
+func TestWhoWaitsForRoom(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, Config{Limits: Limits{MaxTransfers: 2}})
+	h.add("alice", account.Unlimited, "")
+	s := h.in("alice")
+	a := p(t, "/a")
+	must(t, put(s, a, "a", whole))
+	get := func() (*Transfer, error) { return s.Get(a, 0, -1) }
+	first, err := get()
+	must(t, err)
+	second, err := get()
+	must(t, err)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	err = s.WhenRoom(gone, func() error { _, err := get(); return err })
+	wantKind(t, "who does not wait", err, fault.Busy)
+	if !Crowded(err) {
+		t.Errorf("%v is not for want of room", err)
+	}
+	var waiting, through sync.WaitGroup
+	for n := range 40 {
+		waiting.Add(1)
+		through.Go(func() {
+			var got *Transfer
+			tries := 0
+			err := s.WhenRoom(t.Context(), func() (err error) {
+				if tries++; n%4 == 3 && tries == 2 {
+					return fault.New(fault.NotExist, "it is not there")
+				}
+				if got, err = get(); tries == 1 {
+					waiting.Done()
+				}
+				return err
+			})
+			if n%4 == 3 {
+				wantKind(t, "who begins none", err, fault.NotExist)
+				return
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			got.Close()
+		})
+	}
+	waiting.Wait()
+	must(t, first.Close())
+	must(t, second.Close())
+	through.Wait()
+	if g := s.login.Load().guest; g.transfers != 0 || len(g.waiting) != 0 {
+		t.Errorf("%d transfers, and %d wait", g.transfers, len(g.waiting))
+	}
 }

@@ -278,6 +278,9 @@ func (h *Hub) SetLimits(l Limits) {
 	l.MaxPerAccount = cmp.Or(l.MaxPerAccount, 200)
 	l.MaxTransfers = cmp.Or(l.MaxTransfers, 1000)
 	h.cfg.Limits = l
+	for _, g := range h.guests {
+		h.call(g)
+	}
 	h.downRate.Store(l.Down)
 	h.upRate.Store(l.Up)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"sampan/account"
 	"sampan/files"
@@ -400,6 +401,46 @@ func TestManyClosedAtOnce(t *testing.T) {
 			t.Fatalf("%+v", r)
 		}
 	}
+}
+
+// TestOpenWaitsForRoom: an OPEN beyond what an account may have open waits while the session goes on, even if nobody but
+// that session can make room; it is refused when none comes. Symptom: of three trees that went up at once most files were refused.
+func TestOpenWaitsForRoom(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(_ *Config, l *limits) { l.crowded = time.Minute })
+	h.hub.SetLimits(session.Limits{MaxPerAddress: 10, MaxPerAccount: 10, MaxTransfers: 2})
+	h.add("alice", account.Unlimited)
+	p, q := h.sftp("alice"), h.sftp("alice")
+	first, second := p.open("/1", put), p.open("/2", put)
+	p.write(first, 0, "first")
+	third := p.send(sftp.Request{Type: sftp.TypeOpen, Path: "/3", Flags: put})
+	p.close(first)
+	f := p.wait(third)
+	if f.Type != sftp.TypeHandle {
+		t.Fatalf("%+v", f)
+	}
+	h.holds("alice", "1", "first")
+	elsewhere := q.send(sftp.Request{Type: sftp.TypeOpen, Path: "/1", Flags: get})
+	q.must(sftp.TypeAttrs, sftp.Request{Type: sftp.TypeStat, Path: "/1"})
+	p.close(second)
+	r := q.wait(elsewhere)
+	if r.Type != sftp.TypeHandle {
+		t.Fatalf("%+v", r)
+	}
+	if got := q.read(r.Handle, 0, 10); got != "first" {
+		t.Errorf("%q", got)
+	}
+	q.close(r.Handle)
+	p.close(f.Handle)
+
+	h = newHouse(t, func(_ *Config, l *limits) { l.crowded = time.Millisecond })
+	h.hub.SetLimits(session.Limits{MaxPerAddress: 10, MaxPerAccount: 10, MaxTransfers: 1})
+	h.add("alice", account.Unlimited)
+	p = h.sftp("alice")
+	first = p.open("/1", put)
+	p.want(sftp.Failure, sftp.Request{Type: sftp.TypeOpen, Path: "/2", Flags: put})
+	p.close(first)
+	p.store("/2", "now it goes")
 }
 
 // TestWhatWasRenamedWhileOpenIsRemovedBehindClose: FUSE renames a file that is removed while it is open, and removes it right

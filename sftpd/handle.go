@@ -1,6 +1,7 @@
 package sftpd
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
@@ -67,6 +68,8 @@ func (s *subsystem) keep(a *ask, h *handle) (*sftp.Packet, error) {
 	if h.draft {
 		s.opened()
 	}
+	s.opens.Lock()
+	defer s.opens.Unlock()
 	s.lastID++
 	var b [4]byte
 	binary.BigEndian.PutUint32(b[:], s.lastID)
@@ -89,6 +92,30 @@ func (s *subsystem) opening(a *ask, open func() (*handle, error)) (*sftp.Packet,
 		return nil, err
 	}
 	h, err := open()
+	if session.Crowded(err) {
+		s.running.Go(func() {
+			p, err := s.openLater(a, open)
+			s.reply(a, p, err)
+		})
+		return nil, errLater
+	}
+	if err != nil {
+		s.handles.Add(-1)
+		return nil, err
+	}
+	return s.keep(a, h)
+}
+
+// openLater is opening where the account has as many transfers as it may: behind the loop's back, which goes on with what ends
+// some.
+func (s *subsystem) openLater(a *ask, open func() (*handle, error)) (*sftp.Packet, error) {
+	ctx, cancel := context.WithTimeout(s.loop, s.srv.limits.crowded)
+	defer cancel()
+	var h *handle
+	err := s.sess.WhenRoom(ctx, func() (err error) {
+		h, err = open()
+		return err
+	})
 	if err != nil {
 		s.handles.Add(-1)
 		return nil, err
@@ -97,6 +124,8 @@ func (s *subsystem) opening(a *ask, open func() (*handle, error)) (*sftp.Packet,
 }
 
 func (s *subsystem) find(name []byte) (*handle, error) {
+	s.opens.Lock()
+	defer s.opens.Unlock()
 	if h := s.open[string(name)]; h != nil {
 		return h, nil
 	}
@@ -104,7 +133,9 @@ func (s *subsystem) find(name []byte) (*handle, error) {
 }
 
 // forget takes a handle out of those that requests find.
-func (s *subsystem) forget(name string, _ *handle) {
+func (s *subsystem) forget(name string) {
+	s.opens.Lock()
+	defer s.opens.Unlock()
 	delete(s.open, name)
 	s.handles.Add(-1)
 }
@@ -188,7 +219,7 @@ func (a *ask) resume() (*sftp.Packet, error) {
 // close is CLOSE, and close@sampan: what was written is published. It is answered when it is on stable storage.
 func (a *ask) close() (*sftp.Packet, error) {
 	s, h := a.sub, a.h
-	s.forget(string(a.Handle), h)
+	s.forget(string(a.Handle))
 	if !h.draft || h.file.Dropped() {
 		a.prove()
 		if h.file != nil && !h.draft && !h.joined {
@@ -247,7 +278,7 @@ func (h *handle) publish() error {
 
 // abandon is abandon@sampan: CLOSE for an upload that is not to be published; what came is parked.
 func (a *ask) abandon() (*sftp.Packet, error) {
-	a.sub.forget(string(a.Handle), a.h)
+	a.sub.forget(string(a.Handle))
 	return a.end()
 }
 

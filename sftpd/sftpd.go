@@ -38,6 +38,7 @@ type limits struct {
 	channels int           // of a connection
 	handles  int           // of a connection
 	apart    int           // requests of a channel that run beside the others
+	crowded  time.Duration // for other transfers of the account to end, where they are as many as they may be
 	closings int           // uploads of a channel that are closed and not yet published: their handles are free for others
 }
 
@@ -64,7 +65,7 @@ func New(c Config) *Server {
 		limits: limits{
 			grace: 2 * time.Minute, startups: 32, pending: 200, alone: time.Minute, unread: 5 * time.Minute,
 			linger: time.Second, asking: 10 * time.Minute, here: 2 * time.Second, channels: 10, handles: 512, apart: 64,
-			closings: 256,
+			closings: 256, crowded: 20 * time.Second,
 		},
 		rows: index(), ssh: algorithms(),
 		gate: gate{per: map[netip.Prefix][]net.Conn{}},

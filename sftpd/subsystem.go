@@ -2,6 +2,7 @@ package sftpd
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"sync"
 
@@ -19,8 +20,10 @@ type subsystem struct {
 	gulp    gulp
 	in      *bufio.Reader // of gulp
 	out     replies
-	open    map[string]*handle // the loop's
-	lastID  uint32             // of handles
+	loop    context.Context // ends when no more requests are read
+	opens   sync.Mutex      // guards open and lastID
+	open    map[string]*handle
+	lastID  uint32 // of handles
 	changes changes
 	slots   chan struct{} // for requests that run apart
 	running sync.WaitGroup
@@ -45,16 +48,19 @@ func (ch *channel) sftp() uint32 {
 	ch.mu.Lock()
 	ch.sub = s
 	ch.mu.Unlock()
+	ctx, ended := context.WithCancel(context.Background())
+	s.loop = ctx
 	err := s.hello()
 	for err == nil {
 		err = s.next()
 	}
+	ended()
 	s.out.flush()
 	s.running.Wait()
-	for name, h := range s.open {
-		s.forget(name, h)
+	for _, h := range s.open {
 		h.close()
 	}
+	s.handles.Add(-int32(len(s.open)))
 	s.out.close()
 	return 0
 }
@@ -288,6 +294,10 @@ type closing struct {
 
 // publish commits a draft behind the loop's back. Those that wait together share their syncs.
 func (s *subsystem) publish(c *closing) {
+	if err := c.h.file.Whole(); err != nil {
+		s.concluded(c, err)
+		return
+	}
 	q := &s.closings
 	q.Lock()
 	defer q.Unlock()
@@ -321,18 +331,13 @@ func (s *subsystem) commit() {
 }
 
 func (s *subsystem) commitAll(cs []*closing) {
-	ready := make([]*closing, 0, len(cs))
-	ts := make([]*session.Transfer, 0, len(cs))
-	for _, c := range cs {
+	ts := make([]*session.Transfer, len(cs))
+	for i, c := range cs {
 		c.a.prove()
-		if err := c.h.file.Whole(); err != nil {
-			s.concluded(c, err)
-			continue
-		}
-		ready, ts = append(ready, c), append(ts, c.h.file)
+		ts[i] = c.h.file
 	}
 	for i, err := range session.CommitAll(ts) {
-		s.concluded(ready[i], err)
+		s.concluded(cs[i], err)
 	}
 }
 
