@@ -102,6 +102,7 @@ type copying struct {
 	closed  func()      // of a swarm: hears that the remote target has no handle any more
 	landing *landing    // of a swarm: publishes small files on this machine's disk
 	again   bool        // not the first try
+	gained  int64       // how far what need not be moved again has come
 	shown   time.Time
 }
 
@@ -312,7 +313,7 @@ func (c *copying) move(ctx context.Context, source files.Info, target sight, b b
 		return err
 	}
 	defer out.Close()
-	c.r.Resumed = b.from
+	c.r.Resumed, c.gained = b.from, max(c.gained, b.from)
 	if err := c.pump(ctx, out, in, b.hash); err != nil {
 		return err
 	}

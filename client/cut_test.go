@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sampan/client"
+	"sampan/fault"
 	"sampan/files"
 	"sampan/ftpd"
 )
@@ -256,6 +257,21 @@ func (w *wire) dropAll() {
 	defer w.mu.Unlock()
 	for c := range w.live {
 		c.Close()
+	}
+}
+
+// TestMovedInVain: where nothing of what moved is kept, another try is no progress, and trying ends.
+func TestMovedInVain(t *testing.T) {
+	t.Parallel()
+	h, w := newWire(t, true)
+	r := h.dialURL(h.url("ftp", w.address, "alice"), func(o *client.Options) { o.ASCII = true })
+	local := t.TempDir()
+	write(t, filepath.Join(local, "f"), bytes.Repeat([]byte("a line\n"), 100_000))
+	w.plan(5000, 5000, 5000, 5000, 5000, 5000)
+	_, err := client.Copy(t.Context(), disk(t, local), path(t, "f"), r, path(t, "f"), client.CopyOptions{Tries: 3})
+	wantKind(t, err, fault.GaveUp)
+	if n := w.done.Load(); n != 3 {
+		t.Errorf("%d tries", n)
 	}
 }
 

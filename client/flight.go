@@ -94,7 +94,7 @@ func (t *tree) fly(ctx context.Context, r *remote, from, to files.Path) error {
 	again := &copying{src: t.src, dst: t.dst, o: t.o, r: Result{From: from, To: to}}
 	err := again.retry(ctx, func(ctx context.Context) error {
 		err := f.once(ctx)
-		again.r.Bytes = t.r.Bytes + int64(t.r.Files+t.r.Dirs+t.r.Skipped) // what was done is progress
+		again.gained = t.r.Bytes + int64(t.r.Files+t.r.Dirs+t.r.Skipped)
 		return err
 	})
 	switch {

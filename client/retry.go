@@ -27,7 +27,8 @@ func passes(k fault.Kind) bool {
 	return false
 }
 
-// retry runs f until it succeeds, fails for good, or failed too often in a row without moving a byte.
+// retry runs f until it succeeds, fails for good, or failed too often in a row without a gain. Bytes that went out are none:
+// where the other side cannot keep them, they would go out for ever.
 func (c *copying) retry(ctx context.Context, f func(context.Context) error) error {
 	tries := c.o.Tries
 	switch {
@@ -36,9 +37,8 @@ func (c *copying) retry(ctx context.Context, f func(context.Context) error) erro
 	case tries < 0:
 		tries = 1
 	}
-	wait := firstPause
+	wait, gained := firstPause, c.gained
 	for failed := 0; ; {
-		moved := c.r.Bytes
 		err := f(ctx)
 		c.again = true
 		switch {
@@ -49,8 +49,8 @@ func (c *copying) retry(ctx context.Context, f func(context.Context) error) erro
 		case !passing(err):
 			return err
 		}
-		if c.r.Bytes > moved {
-			failed, wait = 0, firstPause
+		if c.gained > gained {
+			failed, wait, gained = 0, firstPause, c.gained
 		}
 		if failed++; failed >= tries {
 			if tries == 1 {

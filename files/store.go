@@ -119,7 +119,7 @@ type Upload interface {
 	Commit(ctx context.Context, sure func() error) (Info, error)
 
 	// Close ends the upload. Without Commit it parks what is contiguous from 0 for a later Want{Part: true}
-	// (replacing an older part; an empty one is not kept). An upload that the quota cut short, and for which Commit was
+	// (replacing an older part; an empty one is not kept). An upload that the quota or a full disk cut short, and for which Commit was
 	// not called, goes back to the part that it began with, if any: it would only keep the home full. One that went on
 	// behind the file and got nothing parks nothing, nor does one that was changed within what it kept of the file: it
 	// is no head of anything. After Commit went well Close does nothing.

@@ -32,6 +32,7 @@ type upload struct {
 	granted int64      // reserved behind its end
 	pos     int64      // where the file's offset stands
 	unsure  bool       // a write failed: the stage may be smaller
+	spent   bool       // the disk was full
 	mtime   int64      // as measure saw it
 	filled  spans
 	attr    Attr  // what Set said
@@ -95,7 +96,7 @@ func (u *upload) dropPart() bool {
 func (u *upload) grew(n int64, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.unsure = u.unsure || err != nil
+	u.failed(err)
 	u.h.wrote(n)
 	if u.end == u.want.From && n > 0 {
 		u.dropPart()
@@ -104,6 +105,12 @@ func (u *upload) grew(n int64, err error) {
 	u.granted -= n
 	u.end += n
 	u.pos = u.end
+}
+
+// failed notes the error of a write, if there is one. u.mu is held.
+func (u *upload) failed(err error) {
+	u.unsure = u.unsure || err != nil
+	u.spent = u.spent || err != nil && fault.KindOf(classify(err, Root)) == fault.NoSpace
 }
 
 // ready puts the file's offset at the end, off, and makes sure of room.
@@ -165,9 +172,17 @@ func (u *upload) ReadFrom(src io.Reader) (done int64, err error) {
 			limited.N -= m
 		}
 		if err != nil || m < n {
-			return done, err
+			return done, u.blame(err)
 		}
 	}
+}
+
+// blame makes an error of a copy ours if no source can have it: a full disk. Any other one stays what it is.
+func (u *upload) blame(err error) error {
+	if ours := u.classify(err); err != nil && fault.KindOf(ours) == fault.NoSpace {
+		return ours
+	}
+	return err
 }
 
 // copy appends up to n bytes at off. What passes through our hands is hashed, but for the beginning of what the kernel will
@@ -221,7 +236,7 @@ func (u *upload) WriteAt(b []byte, off int64) (int, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.filled.add(off, off+int64(n))
-	u.unsure = u.unsure || err != nil
+	u.failed(err)
 	if u.random && !u.altered && u.filled.whole()-u.told >= tellEvery {
 		_ = u.tell() // if it fails, what is known already stays known
 	}
@@ -279,7 +294,7 @@ func (u *upload) classify(err error) error {
 	return classify(err, p)
 }
 
-// Close implements Upload. An upload that the quota refused is not parked but for the part that it began with: it would
+// Close implements Upload. An upload that the quota or a full disk refused is not parked but for the part that it began with: it would
 // only keep the home full.
 func (u *upload) Close() error {
 	if err := u.h.enter(); err != nil {
@@ -295,13 +310,13 @@ func (u *upload) Close() error {
 	}
 	u.over = true
 	u.measure()
-	size := u.want.parks(min(u.filled.whole(), u.end), u.full && !u.tried || u.altered || u.stale.Load())
+	size := u.want.parks(min(u.filled.whole(), u.end), (u.full || u.spent) && !u.tried || u.altered || u.stale.Load())
 	u.h.unclaim(u.e)
 	return u.classify(u.h.park(u, size))
 }
 
-// parks returns how many of the bytes that are there without a gap are worth a part. refused means that the quota cut
-// the upload short, or that it is stale or altered. A head copied from the file, with nothing new behind it, would only be in the way of the next.
+// parks returns how many of the bytes that are there without a gap are worth a part. refused means that the quota or the
+// disk cut the upload short, or that it is stale or altered. A head copied from the file, with nothing new behind it, would only be in the way of the next.
 func (w Want) parks(whole int64, refused bool) int64 {
 	switch {
 	case w.Part && refused:
