@@ -145,7 +145,7 @@ func (c *control) slowCmd(ctx context.Context, d time.Duration, line string) (ft
 	return c.reply(ctx, d)
 }
 
-// cmds sends several commands, in one packet if quick, and returns as many replies.
+// cmds sends several commands, in one packet if quick, and returns as many replies; those that came before an error.
 func (c *control) cmds(ctx context.Context, quick bool, lines ...string) ([]ftp.Reply, error) {
 	replies := make([]ftp.Reply, 0, len(lines))
 	if quick {
@@ -162,7 +162,7 @@ func (c *control) cmds(ctx context.Context, quick bool, lines ...string) ([]ftp.
 		r, err := c.reply(ctx, c.remote.timeout())
 		if err != nil {
 			c.broken = true // replies of what was sent are still on their way
-			return nil, err
+			return replies, err
 		}
 		replies = append(replies, r)
 	}
