@@ -352,7 +352,7 @@ func (l *Local) Create(ctx context.Context, p Path, w Want) (Upload, error) {
 		return nil, classify(err, p)
 	}
 	u.tally.again = u.f
-	if w.From > 0 {
+	if w.From > 0 || w.All {
 		if err := l.copyHead(ctx, u, p, w.From); err != nil {
 			if serr := u.seal(); serr == nil {
 				_ = u.lost(err)
@@ -442,15 +442,20 @@ func (l *Local) resume(p Path, w Want) (Upload, error) {
 // system can.
 func (l *Local) copyHead(ctx context.Context, u *upload, p Path, n int64) error {
 	src, was, err := l.openFile(p)
+	if gone := err != nil && fault.KindOf(err) == fault.NotExist; gone && n == 0 {
+		return nil
+	} else if gone {
+		err = beyond(p, n, 0)
+	}
 	if err != nil {
-		if missing(err) {
-			err = beyond(p, n, 0)
-		}
 		return err
 	}
 	defer src.Close()
-	if n > was.size {
+	switch {
+	case n > was.size:
 		return beyond(p, n, was.size)
+	case u.want.All && n < was.size:
+		return changedMeanwhile(p)
 	}
 	u.head = was
 	u.mu.Lock()

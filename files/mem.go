@@ -389,7 +389,8 @@ type memUpload struct {
 	path    Path
 	want    Want
 	data    []byte
-	head    *memNode // whose head was copied, if any
+	head    *memNode  // whose head was copied, if any
+	seen    time.Time // its time then
 	filled  spans
 	granted int64
 	full    bool
@@ -422,22 +423,27 @@ func (m *Mem) Create(ctx context.Context, p Path, w Want) (Upload, error) {
 	case w.Part:
 		u.data = part.data
 		delete(t.parts, k)
-	case w.From > 0:
+	case w.From > 0 || w.All:
 		n, err := t.file(p)
-		if fault.KindOf(err) == fault.NotExist && err != nil {
+		if gone := err != nil && fault.KindOf(err) == fault.NotExist; gone && w.From == 0 {
+			break
+		} else if gone {
 			err = beyond(p, w.From, 0)
 		}
 		if err != nil {
 			return nil, err
 		}
-		if w.From > int64(len(n.data)) {
-			return nil, beyond(p, w.From, int64(len(n.data)))
+		switch size := int64(len(n.data)); {
+		case w.From > size:
+			return nil, beyond(p, w.From, size)
+		case w.All && w.From < size:
+			return nil, changedMeanwhile(p)
 		}
-		if missing := t.missing(w.From); missing > 0 {
+		if missing := t.missing(w.From); w.From > 0 && missing > 0 {
 			return nil, overQuota(t.quota, missing)
 		}
 		t.used += w.From
-		u.data, u.head = slices.Clone(n.data[:w.From]), n
+		u.data, u.head, u.seen = slices.Clone(n.data[:w.From]), n, n.mtime
 	}
 	if w.New {
 		t.fresh[p] = u
@@ -594,6 +600,14 @@ func (u *memUpload) end() {
 	}
 }
 
+// behind reports whether it went on behind a file that is another one by now.
+func (u *memUpload) behind(now *memNode) bool {
+	if u.head == nil {
+		return u.want.All && !u.want.Part && now != nil
+	}
+	return now != u.head || !now.mtime.Equal(u.seen)
+}
+
 // Commit implements Upload.
 func (u *memUpload) Commit(ctx context.Context, sure func() error) (Info, error) {
 	t := u.m.tree
@@ -618,7 +632,7 @@ func (u *memUpload) Commit(ctx context.Context, sure func() error) (Info, error)
 	if err := t.isDir(p.Dir()); err != nil {
 		return Info{}, err
 	}
-	if u.stale = u.head != nil && t.nodes[p] != u.head; u.stale {
+	if u.stale = u.behind(t.nodes[p]); u.stale {
 		return Info{}, changedMeanwhile(p)
 	}
 	mode := fs.FileMode(0o644)

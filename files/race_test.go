@@ -151,3 +151,45 @@ func sendRandom(ctx context.Context, l *Local, p Path, w Want, data string, cut 
 	}
 	return err
 }
+
+// TestAllOfTheFile: who goes on behind all that is there is told when it is not all any more, in the beginning and in the end.
+func TestAllOfTheFile(t *testing.T) {
+	t.Parallel()
+	h, _ := steppedHome(t, Options{Quota: -1})
+	publish(t, h, "x", "0123456789")
+	publish(t, h, "empty", "")
+	for name, from := range map[string]int64{"x": 5, "none": 0, "empty": 0} {
+		create := func() (Upload, error) {
+			return h.As("a").Create(t.Context(), mustPath(name), Want{From: from, All: true, Size: -1})
+		}
+		u, err := create()
+		if name == "x" {
+			if fault.KindOf(err) != fault.Busy {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		publish(t, h, name, "somebody else's")
+		if _, err := io.WriteString(u, "tail"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := u.Commit(t.Context(), nil); fault.KindOf(err) != fault.Busy {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := u.Close(); err != nil {
+			t.Error(err)
+		}
+		if got := read(t, h, name); got != "somebody else's" {
+			t.Errorf("%s: %q", name, got)
+		}
+		if _, err := create(); fault.KindOf(err) != fault.Busy {
+			t.Errorf("%s, again: %v", name, err)
+		}
+	}
+	if got := h.partsOf(t, "a"); len(got) != 0 {
+		t.Errorf("parts: %q", got)
+	}
+}

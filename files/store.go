@@ -92,6 +92,7 @@ type Want struct {
 	From int64       // bytes kept from what is there; writing goes on behind them
 	Size int64       // final size announced by the sender (From included), -1 if unknown
 	Part bool        // From is of the asker's parked part (and must be its exact size, else BadOffset); else of the file (0 ≤ From ≤ size, else BadOffset)
+	All  bool        // From is all of the file, 0 if there is none: Busy, from Create or Commit, where it is not, or not any more
 	Mode fs.FileMode // permission bits of a file that is not there yet; 0 is the usual ones
 	New  bool        // fail with Exist if p is taken, at Create or by Commit; a second such upload of p is refused meanwhile
 	Sum  bool        // its SHA-256 will be asked for at once: see Hashed

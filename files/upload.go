@@ -474,12 +474,15 @@ func (u *upload) replaces(to *dir, p Path) (int64, error) {
 // fresh refuses to publish a tail behind the head of a file that became another one meanwhile: that would undo what
 // somebody else was told to be safe.
 func (u *upload) fresh(p Path) error {
-	if u.want.Part || u.want.From == 0 {
+	if u.want.Part || u.want.From == 0 && !u.want.All {
 		return nil
 	}
 	now, err := u.h.look(p)
 	if err != nil && fault.KindOf(err) != fault.NotExist {
 		return err
+	}
+	if err != nil && u.head == (node{}) { // there was none, and is none
+		return nil
 	}
 	if err != nil || now.id != u.head.id || now.size != u.head.size || now.mtime != u.head.mtime {
 		u.stale.Store(true)

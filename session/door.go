@@ -363,7 +363,7 @@ func (s *Session) Copy(to files.Path, behind bool, from ...files.Path) (*Transfe
 		}
 	}
 	old, err := v.store.Stat(s.ctx, to)
-	var w files.Want
+	w := files.Want{All: behind}
 	if behind && err == nil && !old.PartOnly() {
 		w.From, w.Size = old.Size, old.Size
 	}
@@ -396,6 +396,9 @@ func (s *Session) put(p files.Path, w files.Want, from []files.Path) (*Transfer,
 	need, err := v.needs(p, w)
 	if err != nil {
 		return nil, err
+	}
+	if need&account.Write == 0 && !w.Part && !v.may(p, account.Write) { // it was looked at, but not in one go
+		w.All = true
 	}
 	s.hub.takeOver(s, v.target(p), true)
 	t, err := v.transfer("put", p, need)

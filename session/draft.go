@@ -47,6 +47,7 @@ func (s *Session) Edit(p files.Path, e Edit) (*Transfer, error) {
 		i, err := s.ownPart(p)
 		switch {
 		case fault.KindOf(err) == fault.NotExist && e.Create:
+			w.All = e.Append
 		case err != nil:
 			return nil, err
 		case i.Mode.IsDir():
@@ -58,6 +59,7 @@ func (s *Session) Edit(p files.Path, e Edit) (*Transfer, error) {
 			return nil, parkedToo(p, i.Part)
 		default:
 			w.From, w.Part = i.Size, i.PartOnly()
+			w.All = !w.Part && (w.From > 0 || e.Append)
 		}
 	}
 	t, err := s.Put(p, w)
@@ -302,7 +304,7 @@ func (s *Session) Resize(p files.Path, n int64) error {
 	case n > 0 && i.Part >= 0:
 		return parkedToo(p, i.Part)
 	}
-	t, err := s.Put(p, files.Want{From: min(n, i.Size), Size: -1})
+	t, err := s.Put(p, files.Want{From: min(n, i.Size), All: n > i.Size, Size: -1})
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func (s *Session) Resume(p files.Path, want files.Want) (*Transfer, error) {
 	w, off := want, want.From
 	switch {
 	case fault.KindOf(err) == fault.NotExist && off < 0:
-		w.From = 0
+		w.From, w.All = 0, true
 	case err != nil:
 		return nil, err
 	case i.PartOnly() && off < 0, i.Part >= 0 && off == i.Part:
@@ -28,8 +28,8 @@ func (s *Session) Resume(p files.Path, want files.Want) (*Transfer, error) {
 		return nil, fault.New(fault.BadOffset, "the part has %d bytes: only that offset goes on with it", i.Part)
 	case i.Part >= 0:
 		return nil, fault.New(fault.Busy, "%s: a part of %d bytes is parked under that name; continue it at that offset, or start again from 0", p, i.Part)
-	case off < 0:
-		w.From = i.Size
+	case off < 0 || off == i.Size:
+		w.From, w.All = i.Size, true
 	}
 	if w.Size < w.From {
 		w.Size = -1
