@@ -61,6 +61,28 @@ func (l *Local) Remove(ctx context.Context, p Path) error {
 	return classify(l.home.discard(l.home.part, part), p)
 }
 
+// RemoveSame is Remove for the file that Open described as i; Busy if it is another one by now.
+func (l *Local) RemoveSame(ctx context.Context, i Info) error {
+	p, err := l.begin(ctx, i.Path)
+	if err != nil {
+		return err
+	}
+	defer l.home.leave()
+	c := l.removal(p)
+	plan := c.plan
+	c.plan = func(b *batch) error {
+		now, err := l.home.look(p)
+		if err == nil && now.info(p).Tag != i.Tag {
+			err = fault.New(fault.Busy, "%s: it changed while it was copied", p)
+		}
+		if err != nil {
+			return err
+		}
+		return plan(b)
+	}
+	return classify(l.home.change(c), p)
+}
+
 func (l *Local) removal(p Path) *change {
 	var d *dir
 	var n node

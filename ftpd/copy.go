@@ -36,12 +36,12 @@ func (c *conn) comb(arg string) error {
 		}
 		paths[i] = p
 	}
-	i, err := c.copy(paths[0], true, paths[1:]...)
+	i, read, err := c.copy(paths[0], true, paths[1:]...)
 	if err != nil {
 		return err
 	}
-	for _, p := range paths[1:] {
-		if err := c.sess.Remove(p); err != nil {
+	for _, r := range read {
+		if err := c.sess.RemoveRead(r); err != nil {
 			return c.reply(250, "Combined: %s (%d bytes), but not all that it was made of could be removed: %s", i.Path, i.Size, fault.Say(err))
 		}
 	}
@@ -49,17 +49,18 @@ func (c *conn) comb(arg string) error {
 }
 
 // copy makes a copy on the server: to holds from, one file behind the other, and before them, if behind says so, what it
-// held. ABOR ends it.
-func (c *conn) copy(to files.Path, behind bool, from ...files.Path) (files.Info, error) {
+// held. ABOR ends it. read is what was copied.
+func (c *conn) copy(to files.Path, behind bool, from ...files.Path) (i files.Info, read []files.Info, err error) {
 	t, err := c.sess.Copy(to, behind, from...)
 	if err != nil {
-		return files.Info{}, err
+		return files.Info{}, nil, err
 	}
 	defer c.follow(t)()
 	if err := t.Fill(); err != nil {
-		return files.Info{}, err
+		return files.Info{}, nil, err
 	}
-	return t.Commit(c.sure)
+	i, err = t.Commit(c.sure)
+	return i, t.Read(), err
 }
 
 func (c *conn) siteCopy(arg string) error {
@@ -79,7 +80,7 @@ func (c *conn) copyTo(from files.Path, name string) error {
 	if err != nil {
 		return err
 	}
-	i, err := c.copy(to, false, from)
+	i, _, err := c.copy(to, false, from)
 	if err != nil {
 		return err
 	}

@@ -140,3 +140,34 @@ func TestOperate(t *testing.T) {
 		t.Errorf("%v, %v", hub, err)
 	}
 }
+
+// TestRemoveReadLeavesWhatCameMeanwhile: what was copied is removed, and an upload that took its name since then is not.
+func TestRemoveReadLeavesWhatCameMeanwhile(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, Config{})
+	h.add("alice", account.Unlimited, "")
+	s, other := h.in("alice"), h.in("alice")
+	a, b, c := p(t, "/a"), p(t, "/b"), p(t, "/c")
+	must(t, put(s, a, "a", whole))
+	must(t, put(s, b, "b", whole))
+	tr, err := s.Copy(c, true, a, b)
+	must(t, err)
+	defer tr.Close()
+	must(t, tr.Fill())
+	must(t, put(other, b, "new", whole))
+	_, err = tr.Commit(nil)
+	must(t, err)
+	if len(tr.Read()) != 2 {
+		t.Fatal(tr.Read())
+	}
+	must(t, s.RemoveRead(tr.Read()[0]))
+	_, err = s.Stat(a)
+	wantKind(t, "what was copied", err, fault.NotExist)
+	wantKind(t, "what came meanwhile", s.RemoveRead(tr.Read()[1]), fault.Busy)
+	if got, err := get(s, b, 0); err != nil || got != "new" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if got, err := get(s, c, 0); err != nil || got != "ab" {
+		t.Errorf("%q, %v", got, err)
+	}
+}

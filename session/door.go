@@ -184,6 +184,18 @@ func (s *Session) Remove(p files.Path) error {
 	return err
 }
 
+// RemoveRead is Remove for a file that Transfer.Read tells of; Busy if it is another one by now.
+func (s *Session) RemoveRead(i files.Info) error {
+	v, err := s.at(i.Path, account.Delete)
+	if err != nil {
+		return err
+	}
+	defer v.done()
+	err = v.store.RemoveSame(s.ctx, i)
+	v.record("delete", i.Path, i.Path, err)
+	return err
+}
+
 // Rename moves an entry. To replace something needs Delete at to as well: without it replace is refused where to is taken.
 func (s *Session) Rename(from, to files.Path, replace bool) error {
 	v, err := s.visit()

@@ -22,6 +22,7 @@ type Transfer struct {
 	verb    string // "put" or "get"
 	path    files.Path
 	from    []files.Path // what a copy reads
+	read    []files.Info // and has read
 	key     target
 	store   *files.Local
 	need    account.Perm // what the account must keep having at path
@@ -153,7 +154,7 @@ func (t *Transfer) arrived() {
 // Fill copies what Copy named, as ReadFrom receives what comes: the kernel moves the bytes, or shares the blocks.
 func (t *Transfer) Fill() error {
 	for _, p := range t.from {
-		src, err := t.source(p)
+		src, i, err := t.source(p)
 		if err != nil {
 			t.mu.Lock()
 			defer t.mu.Unlock()
@@ -164,21 +165,24 @@ func (t *Transfer) Fill() error {
 		if err != nil {
 			return err
 		}
+		t.read = append(t.read, i)
 	}
 	return nil
 }
 
+// Read returns what Fill copied, as it was then.
+func (t *Transfer) Read() []files.Info { return t.read }
+
 // source opens one file of a copy, if the account still may read it.
-func (t *Transfer) source(p files.Path) (io.ReadCloser, error) {
+func (t *Transfer) source(p files.Path) (io.ReadCloser, files.Info, error) {
 	a, store, err := t.who.now(t.ctx)
+	if err == nil && a.May(p)&account.Read == 0 {
+		err = denied(p)
+	}
 	if err != nil {
-		return nil, err
+		return nil, files.Info{}, err
 	}
-	if a.May(p)&account.Read == 0 {
-		return nil, denied(p)
-	}
-	src, _, err := store.Open(t.ctx, p, 0)
-	return src, err
+	return store.Open(t.ctx, p, 0)
 }
 
 // errEnough ends a download of a part of a file.
