@@ -727,6 +727,58 @@ func TestOneAddressCannotFillTheQueue(t *testing.T) {
 	}
 }
 
+// TestRequestBehindAnotherForItsName: who asks first for somebody else's name does not keep him from being seen for ever.
+func TestRequestBehindAnotherForItsName(t *testing.T) {
+	t.Parallel()
+	b, _ := newBook(t)
+	ctx := t.Context()
+	ask := func(name, note string) Ticket {
+		t.Helper()
+		tk, err := b.Register(ctx, name, "", Proof{Password: "correct horse " + note, Remote: ""}, note)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tk
+	}
+	shown := func(want string) {
+		t.Helper()
+		got := ""
+		reqs, err := b.Requests(ctx)
+		for _, r := range reqs {
+			got += r.Note + " "
+		}
+		if err != nil || got != want {
+			t.Errorf("shown: %q, %v, want %q", got, err, want)
+		}
+	}
+	ask("bob", "mallory")
+	bobs := ask("Bob", "bob")
+	ask("bob", "third")
+	shown("mallory ")
+	if _, err := b.Decide(ctx, "bob", Decision{By: "op"}); err != nil {
+		t.Fatal(err)
+	}
+	shown("bob ")
+	if _, err := b.Decide(ctx, "bob", Decision{By: "op", Approve: true}); err != nil {
+		t.Fatal(err)
+	}
+	shown("")
+	if a, err := b.Answer(ctx, bobs); err != nil || a.State != Active {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if _, err := b.Check(ctx, Proof{Name: "bob", Password: "correct horse bob"}); err != nil {
+		t.Error(err)
+	}
+	// One that expires makes room too, as soon as somebody asks.
+	ask("ann", "first")
+	ask("ann", "second")
+	if _, err := b.w.ExecContext(ctx, `UPDATE requests SET expires = $1 WHERE note = 'first'`, micros(time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	ask("other", "other")
+	shown("second other ")
+}
+
 func TestPendingRequestsAreLimitedAndExpire(t *testing.T) {
 	t.Parallel()
 	b, _ := newBook(t)

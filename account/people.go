@@ -185,6 +185,10 @@ func (b *Book) insert(ctx context.Context, tx *sql.Tx, n NewAccount, stored stri
 	if err := putGrants(ctx, tx, folded, grants); err != nil {
 		return row{}, err
 	}
+	// Who asked for the name behind another one will never be shown.
+	if _, err := tx.ExecContext(ctx, `UPDATE requests SET password = '' WHERE folded = $1 AND decoy`, folded); err != nil {
+		return row{}, err
+	}
 	return b.find(ctx, tx, folded, n.Name)
 }
 

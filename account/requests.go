@@ -93,12 +93,15 @@ func (b *Book) Register(ctx context.Context, name, email string, p Proof, note s
 		if _, err := tx.ExecContext(ctx, `DELETE FROM requests WHERE expires <= $1`, micros(now)); err != nil {
 			return err
 		}
-		var taken bool
+		if err := promote(ctx, tx, now); err != nil {
+			return err
+		}
+		var taken, asked bool
 		var pending int
 		err := tx.QueryRowContext(ctx, `
-			SELECT EXISTS (SELECT 1 FROM accounts WHERE folded = $1)
-				OR EXISTS (SELECT 1 FROM requests WHERE folded = $1 AND state = $2 AND NOT decoy),
-				(SELECT count(*) FROM requests WHERE state = $2)`, fold(name), Pending.String()).Scan(&taken, &pending)
+			SELECT EXISTS (SELECT 1 FROM accounts WHERE folded = $1),
+				EXISTS (SELECT 1 FROM requests WHERE folded = $1 AND state = $2 AND NOT decoy),
+				(SELECT count(*) FROM requests WHERE state = $2)`, fold(name), Pending.String()).Scan(&taken, &asked, &pending)
 		if err != nil {
 			return err
 		}
@@ -113,7 +116,7 @@ func (b *Book) Register(ctx context.Context, name, email string, p Proof, note s
 				state, decided, decider, answer)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 0, '', '')`,
 			ticket.stored(), fold(name), name, email, stored, note, p.Remote, source, micros(now), micros(now.Add(b.o.RequestAge)),
-			taken, Pending.String())
+			taken || asked, Pending.String())
 		return err
 	})
 	if err != nil {
@@ -121,6 +124,19 @@ func (b *Book) Register(ctx context.Context, name, email string, p Proof, note s
 	}
 	b.announce()
 	return ticket, nil
+}
+
+// promote shows the operator the oldest request that stood behind another one for its name, where that is no longer open: who
+// asks first for somebody else's name keeps it from him no longer than until it is refused.
+func promote(ctx context.Context, tx *sql.Tx, now time.Time) error {
+	_, err := tx.ExecContext(ctx, `
+		UPDATE requests SET decoy = 0 WHERE ticket IN (SELECT ticket FROM (
+			SELECT ticket, min(asked) FROM requests b
+			WHERE decoy AND state = $1 AND password <> '' AND expires > $2
+				AND NOT EXISTS (SELECT 1 FROM requests o WHERE o.folded = b.folded AND o.state = $1 AND NOT o.decoy)
+				AND NOT EXISTS (SELECT 1 FROM accounts a WHERE a.folded = b.folded)
+			GROUP BY folded))`, Pending.String(), micros(now))
+	return err
 }
 
 // mayAsk refuses a source that asked too often within the hour, or has too many requests undecided, those being filed
@@ -246,7 +262,10 @@ func (b *Book) Decide(ctx context.Context, name string, d Decision) (Account, er
 		_, err = tx.ExecContext(ctx, `
 			UPDATE requests SET state = $2, answer = $3, decider = $4, decided = $5, expires = $6, password = '' WHERE ticket = $1`,
 			ticket, state.String(), note, d.By, micros(now), micros(now.Add(b.o.RequestAge)))
-		return err
+		if err != nil {
+			return err
+		}
+		return promote(ctx, tx, now)
 	})
 	if err != nil {
 		return Account{}, err
