@@ -21,6 +21,8 @@ type CopyOptions struct {
 	Tries     int                 // how often a broken copy is begun again before GaveUp; 0 is 10, -1 never
 	Progress  func(Progress)      // called often, from one goroutine at a time; nil is silent
 	Say       func(words.Message) // remarks for the person ("reconnecting in 2 s"); nil is silent
+
+	Only func(files.Info) bool // of a tree: which entries of the directory itself are copied, nil for all; may be asked again
 }
 
 // Phase is what a copy is doing.

@@ -50,9 +50,12 @@ func Disk(dir string) (files.Store, error) {
 	return &disk{root: root, dir: dir}, nil
 }
 
-// OnDisk returns the Disk and the Path of a name that the user typed, relative to the working directory or absolute.
+// Disks remembers the Disks that it opened: names in one directory have one. The zero value has none.
+type Disks struct{ open map[string]*disk }
+
+// On returns the Disk and the Path of a name that the user typed, relative to the working directory or absolute.
 // The parent directory must exist; a link is followed.
-func OnDisk(name string) (files.Store, files.Path, error) {
+func (ds *Disks) On(name string) (files.Store, files.Path, error) {
 	full, err := filepath.Abs(name)
 	if err != nil {
 		return nil, files.Path{}, local(err, name)
@@ -69,6 +72,9 @@ func OnDisk(name string) (files.Store, files.Path, error) {
 	if err != nil {
 		return nil, p, err
 	}
+	if d := ds.open[dir]; d != nil {
+		return d, p, nil
+	}
 	if i, err := os.Stat(dir); err == nil && !i.IsDir() {
 		return nil, p, fault.New(fault.NotDir, "%s: not a directory", dir)
 	}
@@ -76,7 +82,12 @@ func OnDisk(name string) (files.Store, files.Path, error) {
 	if err != nil {
 		return nil, p, local(err, filepath.Dir(name))
 	}
-	return &disk{root: root, dir: filepath.Dir(name)}, p, nil
+	d := &disk{root: root, dir: filepath.Dir(name)}
+	if ds.open == nil {
+		ds.open = map[string]*disk{}
+	}
+	ds.open[dir] = d
+	return d, p, nil
 }
 
 type disk struct {

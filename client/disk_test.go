@@ -220,7 +220,7 @@ func TestOnDisk(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "real/f"), []byte("content"))
 	must(t, os.Symlink("real/f", filepath.Join(dir, "link")))
-	s, p, err := client.OnDisk(filepath.Join(dir, "link"))
+	s, p, err := new(client.Disks).On(filepath.Join(dir, "link"))
 	must(t, err)
 	defer s.(io.Closer).Close()
 	body, _, err := s.Open(t.Context(), p, 0)
@@ -229,16 +229,16 @@ func TestOnDisk(t *testing.T) {
 	if b, err := io.ReadAll(body); err != nil || string(b) != "content" {
 		t.Errorf("%q %v", b, err)
 	}
-	if s, p, err := client.OnDisk("/"); err != nil || !p.IsRoot() {
+	if s, p, err := new(client.Disks).On("/"); err != nil || !p.IsRoot() {
 		t.Errorf("%v %v", p, err)
 	} else {
 		s.(io.Closer).Close()
 	}
-	_, _, err = client.OnDisk(filepath.Join(dir, "none/f"))
+	_, _, err = new(client.Disks).On(filepath.Join(dir, "none/f"))
 	wantKind(t, err, fault.NotExist)
-	_, _, err = client.OnDisk(filepath.Join(dir, "real/f/g"))
+	_, _, err = new(client.Disks).On(filepath.Join(dir, "real/f/g"))
 	wantKind(t, err, fault.NotDir)
-	if s, p, err := client.OnDisk(filepath.Join(dir, "new")); err != nil || p.String() != "/new" {
+	if s, p, err := new(client.Disks).On(filepath.Join(dir, "new")); err != nil || p.String() != "/new" {
 		t.Errorf("%v %v", p, err)
 	} else {
 		s.(io.Closer).Close()

@@ -376,6 +376,7 @@ func (f *flight) plan(j *dirJob, entries []files.Info, odd, err error, there map
 	}
 	delete(f.aloft, j)
 	f.t.r.Dirs++
+	entries, odd = f.t.wanted(entries, odd, j.depth)
 	if odd != nil {
 		if err := f.tell(j, Result{From: j.from, To: j.to}, odd); err != nil {
 			return err

@@ -139,6 +139,7 @@ func (t *tree) dir(ctx context.Context, from, to files.Path, depth int) error {
 	t.mu.Lock()
 	t.r.Dirs++
 	t.mu.Unlock()
+	entries, odd = t.wanted(entries, odd, depth)
 	if odd != nil {
 		if err := t.tell(ctx, Result{From: from, To: to}, odd); err != nil {
 			return err
@@ -151,6 +152,14 @@ func (t *tree) dir(ctx context.Context, from, to files.Path, depth int) error {
 		}
 	}
 	return nil
+}
+
+// wanted returns those of the entries of a directory that are to be copied, and what is to be said of the rest.
+func (t *tree) wanted(entries []files.Info, odd error, depth int) ([]files.Info, error) {
+	if depth > 0 || t.o.Only == nil {
+		return entries, odd
+	}
+	return slices.DeleteFunc(entries, func(i files.Info) bool { return !t.o.Only(i) }), nil
 }
 
 // entry copies one entry of a directory into to. seen holds what was copied there, as this machine's disk tells names

@@ -22,6 +22,7 @@ type task struct {
 	prompt *task                   // the shell's own, of which a line works with a copy; nil in a command
 	menu   bool                    // it was chosen from the menu
 	seen   map[string][]files.Info // directories that Tab listed since the last line
+	disks  client.Disks            // of names of this machine
 }
 
 // A site is where names of the shell lead.
@@ -150,7 +151,7 @@ func (t *task) localName(name string) string {
 
 // localPlace resolves a name of this machine.
 func (t *task) localPlace(name string) (place, error) {
-	s, p, err := client.OnDisk(t.localName(name))
+	s, p, err := t.disks.On(t.localName(name))
 	if err != nil {
 		return place{}, err
 	}

@@ -7,16 +7,22 @@ import (
 
 	"sampan/client"
 	"sampan/fault"
+	"sampan/files"
 	"sampan/words"
 )
 
 // copyTo copies src to dst and tells how it goes.
 func (t *task) copyTo(ctx context.Context, src, dst place) error {
+	return t.copyOnly(ctx, src, dst, nil)
+}
+
+// copyOnly is copyTo; with only it copies those entries of a directory into another one.
+func (t *task) copyOnly(ctx context.Context, src, dst place, only func(files.Info) bool) error {
 	m := t.meter(src, dst)
 	defer m.clear()
-	o := client.CopyOptions{NoClobber: t.NoClobber, Progress: m.progress, Say: m.remark}
+	o := client.CopyOptions{NoClobber: t.NoClobber, Progress: m.progress, Say: m.remark, Only: only}
 	var err error
-	if t.Recursive {
+	if t.Recursive || only != nil {
 		err = t.copyTree(ctx, m, o)
 	} else {
 		err = t.copyFile(ctx, m, o)
@@ -148,39 +154,6 @@ func (t *task) upload(ctx context.Context, src place, remote string) error {
 		return err
 	}
 	return t.copyTo(ctx, src, dst)
-}
-
-func getMany(ctx context.Context, t *task, args []word) error {
-	found, err := t.expand(ctx, args, false)
-	if err != nil {
-		return err
-	}
-	return each(t, found, func(src place) error { return t.download(ctx, src, ".") })
-}
-
-func putMany(ctx context.Context, t *task, args []word) error {
-	remote := ""
-	if last := args[len(args)-1]; t.at == nil || isURL(last.text) {
-		if len(args) < 2 {
-			return fault.New(fault.Syntax, "use it like this: %s", "mput LOCAL... URL")
-		}
-		remote, args = last.text, args[:len(args)-1]
-	}
-	found, err := t.expand(ctx, args, true)
-	if err != nil {
-		return err
-	}
-	dst, err := t.remotePlace(ctx, remote, false)
-	if err != nil {
-		return err
-	}
-	if dir, err := dst.isDir(ctx); err != nil || !dir {
-		if err == nil {
-			err = fault.New(fault.NotDir, "%s: not a directory; mput needs one to put the files into", dst.show)
-		}
-		return err
-	}
-	return each(t, found, func(src place) error { return t.upload(ctx, src, remote) })
 }
 
 // copyAny copies between any two places.
