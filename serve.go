@@ -90,6 +90,9 @@ func serve(ctx context.Context, e *env, src sources) error {
 			srv.reload(src)
 		case err := <-left:
 			clear()
+			if n := srv.moving(); n > 0 {
+				e.say(words.M("transfers under way: %d. They may finish within %s; ^C again ends them now, and what came is kept.", n, drainTime))
+			}
 			return errors.Join(err, srv.drain(signals))
 		case <-ctx.Done():
 			clear()
@@ -109,9 +112,22 @@ func (e *env) screenAndLog(level slog.Leveler) (screen *console.Screen, log *slo
 	case !isTerminal(e.err):
 		return screen, slog.New(slog.NewJSONHandler(e.err, how))
 	case screen != nil:
+		how.ReplaceAttr = brief
 		return screen, slog.New(slog.NewTextHandler(screen, how))
 	}
 	return nil, slog.New(slog.NewTextHandler(e.err, how))
+}
+
+// brief leaves out what a person who looks on need not read: the date, and that nothing is wrong.
+func brief(groups []string, a slog.Attr) slog.Attr {
+	switch {
+	case len(groups) > 0:
+	case a.Key == slog.TimeKey:
+		return slog.String(slog.TimeKey, a.Value.Time().Format(time.TimeOnly))
+	case a.Key == slog.LevelKey && a.Value.Any() == slog.LevelInfo:
+		return slog.Attr{}
+	}
+	return a
 }
 
 func isTerminal(f any) bool {
@@ -315,6 +331,16 @@ func (srv *server) reload(src sources) {
 	srv.hub.SetLimits(s.limits())
 	srv.level.Set(s.logLevel().Level())
 	srv.log.Info("settings reloaded", "pin", srv.certs.pin())
+}
+
+// moving counts the transfers under way.
+func (srv *server) moving() (n int) {
+	for _, one := range srv.hub.Live() {
+		if one.Doing != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // drain ends the server in order: no new sessions, idle ones end, transfers may finish. One more signal ends at once.

@@ -78,7 +78,7 @@ func refusedAs(k fault.Kind, r ftp.Reply, name string) error { return refusedWit
 
 // refusedWith is the error of a refusal for which the server wrote text.
 func refusedWith(k fault.Kind, text, name string) error {
-	text = printable(text)
+	text = strings.TrimPrefix(printable(text), name+": ") // told already
 	if name == "" {
 		return fault.New(k, "the server refused: %s", text)
 	}

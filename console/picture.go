@@ -195,9 +195,12 @@ func line(one admin.Session, say func(words.Message) string, width int) string {
 	}
 	column := func(s string, n int) string { return words.Pad(words.Cut(s, n), n) + " " }
 	head := column(who, whoWidth) + column(words.Escape(host(one.Remote)), fromWidth)
-	if one.TLS {
+	switch {
+	case one.Proto == "sftp":
+		head += column("SSH", tlsWidth)
+	case one.TLS:
 		head += column("TLS", tlsWidth)
-	} else {
+	default:
 		head += column(say(words.M("plain")), tlsWidth)
 	}
 	m := one.Doing

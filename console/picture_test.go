@@ -22,7 +22,7 @@ var somebody = []admin.Session{
 		Verb: "get", Path: "/资料/二〇二六年的照片.zip", Done: 5 << 30, Size: -1, BytesPerSec: 999 << 10,
 	}},
 	{ID: 3, Account: "bob", Remote: "10.0.0.7:1", Idle: 190},
-	{ID: 4, Remote: "127.0.0.1:2", Idle: 2},
+	{ID: 4, Proto: "sftp", Remote: "127.0.0.1:2", Idle: 2},
 }
 
 func TestLines(t *testing.T) {
@@ -46,7 +46,7 @@ func TestLines(t *testing.T) {
 		"alice        192.168.1.20    TLS   put  …o the sea.zip [======    ]  62%  41M/s",
 		"李雷和韩梅…  2001:db8::1234… TLS   get  …年的照片.zip               5.0G 999K/s",
 		"bob          10.0.0.7        plain idle 3m",
-		"(logging in) 127.0.0.1       plain idle <1m",
+		"(logging in) 127.0.0.1       SSH   idle <1m",
 		`lina says: lina@example.org from the \x1b[2J field crew`,
 		"lina (192.168.1.33) asks for an account, 10G: 1 allows, 2 refuses (1 more wait)",
 	}
@@ -58,9 +58,9 @@ func TestLines(t *testing.T) {
 		"alice        192.168.1.20    TLS   上传 …o the sea.zip [======    ]  62%  41M/s",
 		"李雷和韩梅…  2001:db8::1234… TLS   下载 …年的照片.zip               5.0G 999K/s",
 		"bob          10.0.0.7        明文  空闲 3m",
-		"（登录中）   127.0.0.1       明文  空闲 <1m",
+		"（登录中）   127.0.0.1       SSH   空闲 <1m",
 		`lina 留言：lina@example.org from the \x1b[2J field crew`,
-		"lina（192.168.1.33）申请账号，配额 10G：1 允许，2 拒绝（还有 1 个在等）",
+		"lina（192.168.1.33）申请账户，配额 10G：1 允许，2 拒绝（还有 1 个在等）",
 	}
 	if diff := cmp.Diff(want, got(words.Chinese)); diff != "" {
 		t.Error(diff)

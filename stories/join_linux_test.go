@@ -94,8 +94,18 @@ func TestStoryJoin(t *testing.T) {
 	}
 	mallory.Expect(`we do not know you`)
 
+	// ^C while something moves: it may finish, and ^C again ends it.
+	if r := runIn(t, dir, "", binary, "user", "set", "alice", "--up", "100K", "--data", data); r.code != 0 {
+		t.Fatalf("user set: %s%s", r.out, r.err)
+	}
+	slow := onTerminal(t, away, "put", "three megabytes.bin", url+"/slow.bin")
+	operator.Expect(`alice +127\.0\.0\.1 +TLS +put +slow\.bin`)
+	operator.Type("\x03")
+	operator.Expect(`transfers under way: 1\. They may finish within 30s; \^C again ends them now`)
 	operator.Type("\x03")
 	operator.Ends(0)
+	slow.Type("\x03")
+	slow.Ends(130)
 	if _, err := os.Stat(filepath.Join(data, "addresses.json")); err == nil {
 		t.Error("addresses.json stays")
 	}

@@ -8,7 +8,7 @@ var zhConsole = map[string]string{
 	"refuse %s; a note, or just Enter: ":                   "拒绝 %s；附言（可直接回车）：",
 	"%s says: %s":                                          "%s 留言：%s",
 	"no quota":                                             "不限",
-	"%s (%s) asks for an account, %s: 1 allows, 2 refuses": "%s（%s）申请账号，配额 %s：1 允许，2 拒绝",
+	"%s (%s) asks for an account, %s: 1 allows, 2 refuses": "%s（%s）申请账户，配额 %s：1 允许，2 拒绝",
 	" (%d more wait)":                                      "（还有 %d 个在等）",
 	"(logging in)":                                         "（登录中）",
 	"plain":                                                "明文",

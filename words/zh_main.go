@@ -219,4 +219,5 @@ var zhMain = map[string]string{
 	"type":                        "类型",
 	"added":                       "添加时间",
 	"comment":                     "注释",
+	"transfers under way: %d. They may finish within %s; ^C again ends them now, and what came is kept.": "正在传输：%d 个。可在 %s 内完成；再按 ^C 立即结束，已到的部分会保留。",
 }
