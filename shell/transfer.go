@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"path/filepath"
 
 	"sampan/client"
 	"sampan/fault"
@@ -62,7 +63,7 @@ func (t *task) copyTree(ctx context.Context, m *meter, o client.CopyOptions) err
 			"event": "total", "files": sum.Files, "dirs": sum.Dirs, "skipped": sum.Skipped, "failed": sum.Failed,
 			"bytes": sum.Bytes, "seconds": sum.Took.Seconds(),
 		})
-	} else if m.tree || sum.Files+sum.Dirs+sum.Failed != 1 {
+	} else if n := sum.Files + sum.Dirs + sum.Skipped + sum.Failed; n > 1 || n == 1 && m.tree {
 		t.say(words.M("files: %d, directories: %d, %s in %s; skipped: %d, failed: %d",
 			sum.Files, sum.Dirs, size(sum.Bytes), span(sum.Took), sum.Skipped, sum.Failed))
 		switch {
@@ -79,9 +80,12 @@ func (t *task) copyTree(ctx context.Context, m *meter, o client.CopyOptions) err
 	return err
 }
 
-// baseName is what a copy of p is called.
+// baseName is what a copy of p is called: a link on this machine as the person wrote it, not as what it leads to.
 func baseName(p place) string {
+	written := filepath.Base(p.show)
 	switch {
+	case p.remote == nil && filepath.IsLocal(written) && written != ".":
+		return written
 	case !p.path.IsRoot():
 		return p.path.Base()
 	case p.remote != nil:
