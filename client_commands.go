@@ -21,6 +21,9 @@ func clientCommands(e *env) []command {
 		if c.NoClobber {
 			flags = append(flags, flag{name: "no-clobber", short: "n", to: &o.NoClobber, usage: words.M("keep files that are there already")})
 		}
+		if c.Update {
+			flags = append(flags, flag{name: "update", short: "u", to: &o.Update, usage: words.M("leave out what is there in the same size and not older, without a look at the content")})
+		}
 		rows = append(rows, command{
 			name: c.Name, group: clientGroup, args: c.Args, short: c.Short, flags: flags, signals: c.Signals,
 			run: func(ctx context.Context, args []string) error {

@@ -18,6 +18,7 @@ import (
 // CopyOptions says how Copy works.
 type CopyOptions struct {
 	NoClobber bool                // keep a file that is there already, whatever it holds
+	Update    bool                // skip a file of which one of the same size is there that is not older; nothing is hashed for that
 	Tries     int                 // how often a broken copy is begun again before GaveUp; 0 is 10, -1 never
 	Progress  func(Progress)      // called often, from one goroutine at a time; nil is silent
 	Say       func(words.Message) // remarks for the person ("reconnecting in 2 s"); nil is silent
@@ -57,7 +58,7 @@ type Result struct {
 	Bytes     int64         // moved by this copy, all tries together
 	Resumed   int64         // bytes that were not moved because a proved part was there
 	Restarted bool          // a part was there but did not fit, so it began from zero
-	Skipped   bool          // equal already, nothing was moved
+	Skipped   bool          // equal already, or not newer where that is enough (then Sum is ""); nothing was moved
 	Kept      bool          // NoClobber kept what was there
 	Sum       string        // SHA-256 in hex of the file, "" if unknown
 	Verified  bool          // Sum was computed at both ends and is equal
@@ -230,6 +231,10 @@ func (c *copying) have(ctx context.Context, source, target files.Info) (bool, er
 	}
 	if c.o.NoClobber && !c.again {
 		c.r.Kept = true
+		return true, nil
+	}
+	if c.o.Update && !c.again && current(source, target) {
+		c.r.Skipped = true
 		return true, nil
 	}
 	if source.Size == target.Size && !c.converts() {
@@ -485,6 +490,11 @@ func stamp(ctx context.Context, dst files.Store, p files.Path, source files.Info
 // sameTime compares times as MFMT tells them, to the second.
 func sameTime(a, b files.Info) bool {
 	return a.ModTime.Truncate(time.Second).Equal(b.ModTime.Truncate(time.Second))
+}
+
+// current reports whether the target is as large as the source and, as far as both tell, not older.
+func current(source, target files.Info) bool {
+	return source.Size == target.Size && !source.ModTime.IsZero() && !target.ModTime.Before(source.ModTime.Truncate(time.Second))
 }
 
 // settle gives the published file its time, unless it has it, and compares it with what was sent. theirs is what the server said,

@@ -219,6 +219,56 @@ func TestCopyTreeThereAndBack(t *testing.T) {
 	wantKind(t, err, fault.NotExist)
 }
 
+// TestUpdateGoesBySizeAndTime: a file of the same size that is not older stays, whatever it holds, and nothing asks for a
+// hash. In a tree in flight, in one that goes file by file, and for a single file; either way.
+func TestUpdateGoesBySizeAndTime(t *testing.T) {
+	t.Parallel()
+	h := newHarbour(t)
+	then := time.Now().Add(-time.Hour)
+	for _, stream := range []bool{false, true} {
+		for _, up := range []bool{false, true} {
+			t.Run(fmt.Sprintf("stream=%v up=%v", stream, up), func(t *testing.T) {
+				local, name := t.TempDir(), fmt.Sprintf("t%v%v", stream, up)
+				from, to := filepath.Join(local, name), filepath.Join(h.home("alice"), name)
+				if !up {
+					from, to = to, from
+				}
+				for _, f := range []struct {
+					name, ours, theirs string
+					ago                time.Duration // by which theirs is older
+				}{{"same", "aaa", "bbb", 0}, {"newer there", "aaa", "bbb", -time.Minute}, {"older there", "aaa", "bbb", time.Minute}, {"shorter there", "aaa", "bb", -time.Minute}} {
+					write(t, filepath.Join(from, f.name), []byte(f.ours))
+					must(t, os.Chtimes(filepath.Join(from, f.name), then, then))
+					write(t, filepath.Join(to, f.name), []byte(f.theirs))
+					must(t, os.Chtimes(filepath.Join(to, f.name), then.Add(-f.ago), then.Add(-f.ago)))
+				}
+				write(t, filepath.Join(from, "missing there"), []byte("aaa"))
+				wire := &traced{}
+				src, dst := files.Store(h.dial("alice", func(o *client.Options) { o.Stream, o.Trace = stream, wire.add })), disk(t, local)
+				if up {
+					src, dst = dst, src
+				}
+				r, err := client.Copy(t.Context(), src, path(t, name+"/same"), dst, path(t, name+"/same"), client.CopyOptions{Update: true})
+				if err != nil || !r.Skipped || r.Sum != "" {
+					t.Errorf("%+v, %v", r, err)
+				}
+				if strings.Contains(wire.String(), "> HASH ") {
+					t.Error("it asked for a hash")
+				}
+				all, err := client.CopyTree(t.Context(), src, path(t, name), dst, path(t, name), client.CopyOptions{Update: true}, nil)
+				if err != nil || all.Skipped != 2 || all.Files != 3 {
+					t.Errorf("%+v, %v", all, err)
+				}
+				for file, want := range map[string]string{"same": "bbb", "newer there": "bbb", "older there": "aaa", "shorter there": "aaa", "missing there": "aaa"} {
+					if got := string(read(t, filepath.Join(to, file))); got != want {
+						t.Errorf("%s: %q, want %q", file, got, want)
+					}
+				}
+			})
+		}
+	}
+}
+
 func TestRemoveTreeNeverFollowsLinks(t *testing.T) {
 	t.Parallel()
 	h := newHarbour(t)

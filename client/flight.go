@@ -446,6 +446,9 @@ func (f *flight) beginFile(j *fileJob) error {
 	case j.there && f.t.o.NoClobber:
 		j.r.Kept = true
 		return f.ends(j, nil)
+	case j.there && f.t.o.Update && current(j.source, j.target):
+		j.r.Skipped = true
+		return f.ends(j, nil)
 	case j.there && j.target.Size == j.source.Size && !j.compared:
 		f.ask(j)
 	case f.down():

@@ -24,6 +24,7 @@ type Command struct {
 	Name, Args           string
 	Short                words.Message
 	Recursive, NoClobber bool // whether these Options mean something to it
+	Update               bool // and this one
 	Signals              bool // it deals with ^C and SIGTERM itself
 }
 
@@ -32,7 +33,7 @@ func Commands() []Command {
 	var all []Command
 	for _, v := range verbs() {
 		if v.command != "-" {
-			all = append(all, Command{v.name, v.command, v.short, v.has(flagRecursive), v.has(flagNoClobber), v.name == "open"})
+			all = append(all, Command{v.name, v.command, v.short, v.has(flagRecursive), v.has(flagNoClobber), v.has(flagUpdate), v.name == "open"})
 		}
 	}
 	return all
@@ -370,6 +371,7 @@ func help(_ context.Context, t *task, args []word) error {
 		fmt.Fprintln(t.Out, "  "+words.Pad(strings.TrimSpace(v.name+" "+v.args), 20)+"  "+t.text(v.short))
 	}
 	t.say(words.M("Names with blanks go into \"quotes\"; Tab completes; -n keeps existing files."))
+	t.say(words.M("-u copies only what differs in size or is newer."))
 	return nil
 }
 

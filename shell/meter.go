@@ -240,6 +240,9 @@ func (t *task) outcome(r client.Result) []string {
 		return []string{t.text(words.M("%s: kept what is there", name))}
 	}
 	var pieces []string
+	if r.Skipped && r.Sum == "" {
+		return []string{t.text(words.M("%s: skipped, one of the same size (%s) that is not older is there", name, size(r.Size)))}
+	}
 	if r.Skipped {
 		pieces = append(pieces, t.text(words.M("%s: skipped, an equal file of %s is there", name, size(r.Size))))
 	} else {

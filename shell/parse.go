@@ -122,6 +122,8 @@ func (o *Options) flags(args []word, v *verb) ([]word, error) {
 			o.Recursive = true
 		case (w.text == "-n" || w.text == "--no-clobber") && v.has(flagNoClobber):
 			o.NoClobber = true
+		case (w.text == "-u" || w.text == "--update") && v.has(flagUpdate):
+			o.Update = true
 		case w.text == "--json":
 			o.JSON = true
 		default:

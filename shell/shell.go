@@ -30,6 +30,7 @@ type Options struct {
 	Trace                bool   // show the protocol on Err
 	JSON                 bool   // one JSON object a line on Out instead of sentences
 	NoClobber            bool   // keep what is there
+	Update               bool   // leave out what is there in the same size and not older
 	Recursive            bool   // directories with everything in them
 }
 

@@ -21,7 +21,7 @@ func (t *task) copyTo(ctx context.Context, src, dst place) error {
 func (t *task) copyOnly(ctx context.Context, src, dst place, only func(files.Info) bool) error {
 	m := t.meter(src, dst)
 	defer m.clear()
-	o := client.CopyOptions{NoClobber: t.NoClobber, Progress: m.progress, Say: m.remark, Only: only}
+	o := client.CopyOptions{NoClobber: t.NoClobber, Update: t.Update, Progress: m.progress, Say: m.remark, Only: only}
 	var err error
 	if t.Recursive || only != nil {
 		err = t.copyTree(ctx, m, o)

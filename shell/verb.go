@@ -14,7 +14,10 @@ type flagset uint8
 const (
 	flagRecursive flagset = 1 << iota
 	flagNoClobber
+	flagUpdate
 	flagListing // -l and -a: what ls shows anyway
+
+	flagCopy = flagRecursive | flagNoClobber | flagUpdate
 )
 
 // kind is what an argument names, for completion.
@@ -48,11 +51,11 @@ func verbs() []verb {
 		{"ls", "[NAME]", "URL", words.M("list a directory"), flagListing, []kind{remoteDir}, list},
 		{"cd", "[DIR]", "-", words.M("change the directory; without one, back home"), 0, []kind{remoteDir}, changeDir},
 		{"pwd", "", "-", words.M("show the directory"), 0, nil, printDir},
-		{"get", "NAME [LOCAL]", "URL [LOCAL]", words.M("download a file, or to - show it; -r a directory"), flagRecursive | flagNoClobber, []kind{remoteName, localName}, get},
-		{"put", "LOCAL [NAME]", "LOCAL URL", words.M("upload a file, or from - a pipe; -r a directory"), flagRecursive | flagNoClobber, []kind{localName, remoteName}, put},
-		{"mget", "NAME...", "URL...", words.M("download several files; * ? [ ] are patterns"), flagRecursive | flagNoClobber, []kind{remoteName}, getMany},
-		{"mput", "LOCAL...", "LOCAL... URL", words.M("upload several files; * ? [ ] are patterns"), flagRecursive | flagNoClobber, []kind{localName}, putMany},
-		{"cp", "FROM TO", "FROM TO", words.M("copy, also between two servers; -r a directory"), flagRecursive | flagNoClobber, []kind{remoteName}, copyAny},
+		{"get", "NAME [LOCAL]", "URL [LOCAL]", words.M("download a file, or to - show it; -r a directory"), flagCopy, []kind{remoteName, localName}, get},
+		{"put", "LOCAL [NAME]", "LOCAL URL", words.M("upload a file, or from - a pipe; -r a directory"), flagCopy, []kind{localName, remoteName}, put},
+		{"mget", "NAME...", "URL...", words.M("download several files; * ? [ ] are patterns"), flagCopy, []kind{remoteName}, getMany},
+		{"mput", "LOCAL...", "LOCAL... URL", words.M("upload several files; * ? [ ] are patterns"), flagCopy, []kind{localName}, putMany},
+		{"cp", "FROM TO", "FROM TO", words.M("copy, also between two servers; -r a directory"), flagCopy, []kind{remoteName}, copyAny},
 		{"mv", "FROM TO", "FROM TO", words.M("move or rename on the server"), flagNoClobber, []kind{remoteName}, move},
 		{"rm", "NAME...", "URL...", words.M("remove files; -r a directory with everything in it"), flagRecursive, []kind{remoteName}, remove},
 		{"mkdir", "DIR...", "URL...", words.M("make directories"), 0, []kind{remoteDir}, makeDir},
@@ -111,7 +114,7 @@ func find(name string) (*verb, error) {
 	}
 	switch lower {
 	case "mirror", "sync":
-		return nil, fault.New(fault.Syntax, "there is no command %s; get -r and put -r copy directories, and leave out what is equal already", name)
+		return nil, fault.New(fault.Syntax, "there is no command %s; get -r and put -r copy directories, and leave out what is equal already; -u goes by size and time", name)
 	case "clear", "cls":
 		return nil, fault.New(fault.Syntax, "there is no command %s; ^L clears the screen", name)
 	}
