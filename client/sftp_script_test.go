@@ -358,6 +358,9 @@ func TestSSHLogins(t *testing.T) {
 			r, err := client.Dial(t.Context(), u, o)
 			if c.want != 0 {
 				wantKind(t, err, c.want)
+				if said := fault.Say(err).String(); !strings.Contains(said, "did not let alice in") || strings.Contains(said, "handshake") {
+					t.Errorf("it says %q", said)
+				}
 				return
 			}
 			must(t, err)

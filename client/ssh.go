@@ -233,7 +233,10 @@ func (h *sshHop) handshake(ctx context.Context, conn net.Conn) (*ssh.Client, err
 		return nil, fault.Wrap(fault.Unreachable, err, "%s ended the connection before the log-in", h.address())
 	}
 	h.d.forget()
-	return nil, fault.Wrap(fault.Unauth, err, "%s did not let %s in: %s", h.address(), h.target.user, cause(err))
+	if strings.Contains(err.Error(), "unable to authenticate") { // x/crypto has no type for it
+		return nil, fault.Wrap(fault.Unauth, err, "%s did not let %s in: it took neither a key nor a password", h.address(), h.target.user)
+	}
+	return nil, fault.Wrap(fault.Unauth, err, "%s did not let %s in: %s", h.address(), h.target.user, strings.TrimPrefix(cause(err), "ssh: handshake failed: "))
 }
 
 // dropped reports whether an error is the end of a connection, not a word of the peer.

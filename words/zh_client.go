@@ -1,11 +1,12 @@
 package words
 
 var zhClient = map[string]string{
-	"%s asks for more than a password: %s":     "%s 除密码外还要求更多：%s",
-	"%s did not answer in time":                "%s 没有及时应答",
-	"%s did not let %s in: %s":                 "%[1]s 拒绝 %[2]s 登录：%[3]s",
-	"%s does not compute %s":                   "%s 不能计算 %s",
-	"%s does not encrypt data connections: %s": "%s 不加密数据连接：%s",
+	"%s asks for more than a password: %s":                       "%s 除密码外还要求更多：%s",
+	"%s did not answer in time":                                  "%s 没有及时应答",
+	"%s did not let %s in: it took neither a key nor a password": "%[1]s 拒绝 %[2]s 登录：密钥和密码都未被接受",
+	"%s did not let %s in: %s":                                   "%[1]s 拒绝 %[2]s 登录：%[3]s",
+	"%s does not compute %s":                                     "%s 不能计算 %s",
+	"%s does not encrypt data connections: %s":                   "%s 不加密数据连接：%s",
 	"%s does not offer TLS (%s); --plain sends everything, also the password, in clear text": "%s 不提供 TLS（%s）；用 --plain 则一切以明文发送，包括密码",
 	"%s does not say where to connect: %s":                                                   "%s 没有说明连接到哪里：%s",
 	"%s does not serve us now: %s":                                                           "%s 目前不提供服务：%s",
