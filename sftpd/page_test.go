@@ -92,7 +92,7 @@ What is promised:
   ` + "`reput`" + ` and its like work, and an upload that was begun over FTP can be finished here.
 - With a file and a part of one's own beside it, OPEN for writing without TRUNC is refused and the sentence tells why: nobody
   could know what is meant.
-- After a WRITE that was refused (the quota) the upload is never published, also where the client closes it as if all were well.
+- After a WRITE that was refused (the quota, a full disk) the upload is never published, also where the client closes it as if all were well.
 - Requests run in the order in which they came, as far as anybody can see: one that names something waits for what is being
   changed there. Replies may come in another order.
 
