@@ -109,14 +109,15 @@ func quoted(s string, quote rune) string {
 
 func needsQuote(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(`'"\*?[`, r) }
 
-// flags takes the flags that a verb of the shell knows out of its words. "--" ends them.
-func (o *Options) flags(args []word, v *verb) ([]word, error) {
+// flags takes the flags that a verb of the shell knows out of its words, wherever they stand, as in a command. "--" ends
+// them.
+func (o *Options) flags(args []word, v *verb) (names []word, err error) {
 	for i, w := range args {
 		switch {
 		case w.text == "--":
-			return args[i+1:], nil
+			return append(names, args[i+1:]...), nil
 		case len(w.text) < 2 || w.text[0] != '-':
-			return args[i:], nil
+			names = append(names, w)
 		case v.has(flagListing) && strings.Trim(w.text, "la") == "-":
 		case (w.text == "-r" || w.text == "-R") && v.has(flagRecursive):
 			o.Recursive = true
@@ -130,5 +131,5 @@ func (o *Options) flags(args []word, v *verb) ([]word, error) {
 			return nil, fault.New(fault.Syntax, "%s does not know the flag %s; write -- before a name that begins with -", v.name, w.text)
 		}
 	}
-	return nil, nil
+	return names, nil
 }

@@ -92,7 +92,10 @@ func TestFlags(t *testing.T) {
 		{"-r -n a", "a", true, true, false},
 		{"--no-clobber a", "a", false, true, false},
 		{"-- -r", "-r", false, false, false},
-		{"a -r", "a -r", false, false, false},
+		{"a -r", "a", true, false, false},
+		{"a -- -r", "a -r", false, false, false},
+		{"a -x", "", false, false, true},
+		{"-R a -u", "a", true, false, false},
 		{"- a", "- a", false, false, false},
 		{"-x a", "", false, false, true},
 	} {
