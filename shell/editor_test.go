@@ -170,6 +170,26 @@ func FuzzEditor(f *testing.F) {
 	})
 }
 
+// TestHistoryKeepsNoPassword: a line with one comes back in its own shell, and stands in no file.
+func TestHistoryKeepsNoPassword(t *testing.T) {
+	t.Parallel()
+	env := stateEnv(t.TempDir())
+	h, err := env.openHistory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := []string{"open ftp://alice:secret@host/", `get "sftp://a:b c@host/x"`, "put x ftp://a:b/c@host:21/", "open ftp://alice@host:21/a", "get ftp://host/x"}
+	for _, line := range lines {
+		if err := h.add(line); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again, err := env.openHistory()
+	if d := cmp.Diff(lines[3:], again.lines); d != "" || err != nil || len(h.lines) != len(lines) {
+		t.Error(d, err, h.lines)
+	}
+}
+
 func TestHistoryComesBack(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -44,12 +44,15 @@ func (e *Env) openHistory() (*history, error) {
 	return h, nil
 }
 
-// add keeps a line, unless it is the last one again, or begins with a blank.
+// add keeps a line, unless it is the last one again, or begins with a blank. One with a password in it goes into no file.
 func (h *history) add(line string) error {
 	if line == "" || line[0] == ' ' || len(h.lines) > 0 && h.lines[len(h.lines)-1] == line {
 		return nil
 	}
 	h.lines = append(h.lines, line)
+	if hasPassword(line) {
+		return nil
+	}
 	f, err := os.OpenFile(h.name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err == nil {
 		_, err = f.WriteString(line + "\n")
@@ -59,4 +62,11 @@ func (h *history) add(line string) error {
 		return fault.Wrap(fault.Local, err, "the history %s cannot be kept", h.name)
 	}
 	return nil
+}
+
+// hasPassword reports whether there may be a URL with a password in a line; it takes rather too many for such than too few.
+func hasPassword(line string) bool {
+	_, rest, ok := strings.Cut(line, "://")
+	colon := strings.IndexByte(rest, ':')
+	return ok && colon >= 0 && strings.Contains(rest[colon:], "@")
 }

@@ -83,7 +83,7 @@ func (t *task) trust(ctx context.Context, c client.Certificate) (bool, error) {
 	t.warn(words.M("The %s of %s is unknown here.", what, c.Host))
 	t.warn(words.M("Its fingerprint is"))
 	fmt.Fprintln(t.Err, "  "+words.Escape(c.SHA256))
-	t.warn(words.M("Compare it with what the operator says; whoever sits in between would show another one."))
+	t.warn(words.M("Compare it with what the operator says; who sits in between would show another."))
 	for {
 		a, err := t.ask(ctx, words.M("Accept it and remember it? y or n:"), false)
 		if errors.Is(err, io.EOF) {

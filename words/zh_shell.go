@@ -66,7 +66,7 @@ var zhShell = map[string]string{
 	"the %s of %s is unknown: %s; compare it with what the operator says and add --pin %s, or --yes to accept it unseen": "%[2]s 的%[1]s未知：%[3]s；请与管理员给出的指纹核对后加上 --pin %[4]s，或用 --yes 不核对就接受",
 	"The %s of %s is unknown here.": "这里不认识 %[2]s 的%[1]s。",
 	"Its fingerprint is":            "它的指纹是",
-	"Compare it with what the operator says; whoever sits in between would show another one.":             "请与管理员给出的指纹核对；中间若有人冒充，指纹会不同。",
+	"Compare it with what the operator says; who sits in between would show another.":                     "请与管理员给出的指纹核对；中间若有人冒充，指纹会不同。",
 	"Accept it and remember it? y or n:":                                                                  "接受并记住它吗？y 或 n：",
 	"no password for %s at %s: set SAMPAN_PASSWORD or SAMPAN_PASSWORD_COMMAND, or write it into ~/.netrc": "没有 %s（%s）的密码：请设置 SAMPAN_PASSWORD 或 SAMPAN_PASSWORD_COMMAND，或写入 ~/.netrc",
 	"Password of %s at %s:":                                             "%s（%s）的密码：",
