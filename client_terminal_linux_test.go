@@ -235,6 +235,43 @@ func TestOnATerminal(t *testing.T) {
 	})
 }
 
+// TestPipedInInterrupted: ^C ends an upload of what is piped in although nothing more comes, and nothing is published.
+func TestPipedInInterrupted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	url := "ftp://alice@" + serveFor(t, dir) + "/piped"
+	run := func(args ...string) *exec.Cmd {
+		cmd := program(t, args...)
+		cmd.Env = append(cmd.Env, "HOME="+dir, "LC_ALL=C.UTF-8", "SAMPAN_PASSWORD=alice secret")
+		return cmd
+	}
+	put := run("put", "--yes", "-", url)
+	var said strings.Builder
+	put.Stderr = &said
+	in, err := put.StdinPipe()
+	if err == nil {
+		err = put.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer put.Process.Kill()
+	if _, err := in.Write(make([]byte, 1<<20)); err != nil { // more than a pipe holds, so it reads by now
+		t.Fatal(err)
+	}
+	if err := put.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = put.Wait()
+	if code := put.ProcessState.ExitCode(); code != 130 || !strings.Contains(said.String(), "interrupted") {
+		t.Errorf("it ended with %d and said %q", code, said.String())
+	}
+	stat := run("cat", "--yes", url)
+	if out, _ := stat.CombinedOutput(); stat.ProcessState.ExitCode() != 3 {
+		t.Errorf("cat ended with %d: %s", stat.ProcessState.ExitCode(), out)
+	}
+}
+
 // serveFor starts a server with the account alice in dir and returns where it listens.
 func serveFor(t *testing.T, dir string) string {
 	t.Helper()

@@ -54,12 +54,15 @@ func (t *task) pour(ctx context.Context, dst place, m *meter) (client.Result, er
 		_, err := io.Copy(feed, t.In)
 		feed.CloseWithError(err)
 	}()
-	defer context.AfterFunc(ctx, func() { in.CloseWithError(ctx.Err()) })()
+	defer context.AfterFunc(ctx, func() { in.Close() })()
 	hash := sha256.New()
 	_, err = files.Pump(up, io.TeeReader(in, hash), 256<<10, func(done, want int64) (int64, error) {
 		m.progress(client.Progress{To: dst.path, Phase: client.Moving, Done: done, Size: -1})
 		return want, ctx.Err()
 	})
+	if ctx.Err() != nil {
+		return r, ctx.Err()
+	}
 	if err != nil {
 		return r, err
 	}
