@@ -21,6 +21,11 @@ func clientCommands(e *env) []command {
 		if c.NoClobber {
 			flags = append(flags, flag{name: "no-clobber", short: "n", to: &o.NoClobber, usage: words.M("keep files that are there already")})
 		}
+		if c.Listing {
+			flags = append(flags,
+				flag{name: "long", short: "l", to: new(bool), usage: words.M("as always: with sizes and times")},
+				flag{name: "all", short: "a", to: new(bool), usage: words.M("as always: with names that begin with a dot")})
+		}
 		if c.Update {
 			flags = append(flags, flag{name: "update", short: "u", to: &o.Update, usage: words.M("leave out what is there in the same size and not older, without a look at the content")})
 		}

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"net"
 	"net/url"
 	"strconv"
@@ -47,6 +48,9 @@ func ParseURL(s string) (URL, error) {
 		return URL{}, fault.Wrap(fault.Syntax, err, "%s: the host or port in the URL is not well formed", strip(s))
 	}
 	if u.Path, err = unescape(path); err != nil {
+		if errors.Is(err, errLineEnd) {
+			return URL{}, fault.New(fault.Syntax, "%s: a name in a URL holds no line end", strip(s))
+		}
 		return URL{}, fault.New(fault.Syntax, "%s: the path in the URL is not well encoded", strip(s))
 	}
 	return u, nil
@@ -90,10 +94,12 @@ func hostPort(s string, port int) (string, int, error) {
 func unescape(s string) (string, error) {
 	s, err := url.PathUnescape(s)
 	if err == nil && strings.ContainsAny(s, "\x00\r\n") {
-		err = strconv.ErrSyntax
+		err = errLineEnd
 	}
 	return s, err
 }
+
+var errLineEnd = errors.New("a line end")
 
 // strip hides the password of something that may be a URL.
 func strip(s string) string {

@@ -25,6 +25,7 @@ type Command struct {
 	Short                words.Message
 	Recursive, NoClobber bool // whether these Options mean something to it
 	Update               bool // and this one
+	Listing              bool // it takes the switches of other listings
 	Signals              bool // it deals with ^C and SIGTERM itself
 }
 
@@ -33,7 +34,7 @@ func Commands() []Command {
 	var all []Command
 	for _, v := range verbs() {
 		if v.command != "-" {
-			all = append(all, Command{v.name, v.command, v.short, v.has(flagRecursive), v.has(flagNoClobber), v.has(flagUpdate), v.name == "open"})
+			all = append(all, Command{v.name, v.command, v.short, v.has(flagRecursive), v.has(flagNoClobber), v.has(flagUpdate), v.has(flagListing), v.name == "open"})
 		}
 	}
 	return all

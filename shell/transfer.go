@@ -117,7 +117,11 @@ func get(ctx context.Context, t *task, args []word) error {
 	if len(args) > 1 {
 		local = args[1].text
 	}
-	return t.download(ctx, src, local)
+	err = t.download(ctx, src, local)
+	if _, pattern, _ := globURL(args[0].text); err != nil && pattern != "" && fault.KindOf(err) == fault.NotExist {
+		return fault.New(fault.NotExist, "%s: no such file or directory; patterns are taken by mget", src.show)
+	}
+	return err
 }
 
 func (t *task) download(ctx context.Context, src place, local string) error {

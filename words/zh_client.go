@@ -3,6 +3,7 @@ package words
 var zhClient = map[string]string{
 	"%s asks for more than a password: %s":                       "%s 除密码外还要求更多：%s",
 	"%s did not answer in time":                                  "%s 没有及时应答",
+	"%s: a name in a URL holds no line end":                      "%s：URL 中的名称不能含有换行符",
 	"%s did not let %s in: it took neither a key nor a password": "%[1]s 拒绝 %[2]s 登录：密钥和密码都未被接受",
 	"%s did not let %s in: %s":                                   "%[1]s 拒绝 %[2]s 登录：%[3]s",
 	"%s does not compute %s":                                     "%s 不能计算 %s",
