@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
@@ -272,11 +273,56 @@ func TestPipedInInterrupted(t *testing.T) {
 	}
 }
 
+// TestInterruptedTreeGoesOn: the target of a cut tree is there by now, so the same command would go into it. What is said
+// instead continues it, in the same place.
+func TestInterruptedTreeGoesOn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	url := "ftp://alice@" + serveFor(t, dir, "--up-limit", "4M") + "/new"
+	if err := os.Mkdir(filepath.Join(dir, "tree"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "tree", "big"), make([]byte, 12<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := func(args ...string) *exec.Cmd {
+		cmd := program(t, args...)
+		cmd.Dir, cmd.Env = dir, append(cmd.Env, "HOME="+dir, "LC_ALL=C.UTF-8", "SAMPAN_PASSWORD=alice secret")
+		return cmd
+	}
+	put := run("put", "--yes", "--json", "-r", "tree", url)
+	events, err := put.StdoutPipe()
+	if err == nil {
+		err = put.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer put.Process.Kill()
+	said := ""
+	for lines := bufio.NewScanner(events); lines.Scan(); {
+		if strings.Contains(lines.Text(), `"phase":"moving"`) {
+			_ = put.Process.Signal(os.Interrupt)
+		}
+		said += lines.Text() + "\n"
+	}
+	_ = put.Wait()
+	if code := put.ProcessState.ExitCode(); code != 130 || !strings.Contains(said, "with a slash behind its source: tree/") {
+		t.Errorf("it ended with %d and said %s", code, said)
+	}
+	if out, err := run("put", "-r", "tree/", url).CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	if out, err := run("ls", url).CombinedOutput(); err != nil || !strings.HasSuffix(string(out), "  big\n") || strings.Contains(string(out), "tree") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 // serveFor starts a server with the account alice in dir and returns where it listens.
-func serveFor(t *testing.T, dir string) string {
+func serveFor(t *testing.T, dir string, flags ...string) string {
 	t.Helper()
 	data := filepath.Join(dir, "D")
-	server := program(t, "serve", "--data", data, "--ftp", "127.0.0.1:0", "--durability", "fast")
+	server := program(t, append([]string{"serve", "--data", data, "--ftp", "127.0.0.1:0", "--durability", "fast"}, flags...)...)
 	server.Env = append(server.Env, "HOME="+dir, "XDG_RUNTIME_DIR="+dir)
 	if err := server.Start(); err != nil {
 		t.Fatal(err)

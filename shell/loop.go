@@ -372,7 +372,7 @@ func help(_ context.Context, t *task, args []word) error {
 		fmt.Fprintln(t.Out, "  "+words.Pad(strings.TrimSpace(v.name+" "+v.args), 20)+"  "+t.text(v.short))
 	}
 	t.say(words.M("Names with blanks go into \"quotes\"; Tab completes; -n keeps existing files."))
-	t.say(words.M("-u copies only what differs in size or is newer."))
+	t.say(words.M("-u copies only what differs in size or is newer; -r DIR/ copies what DIR holds."))
 	return nil
 }
 

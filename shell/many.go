@@ -19,7 +19,7 @@ func getMany(ctx context.Context, t *task, args []word) error {
 	if err != nil {
 		return err
 	}
-	return t.copyMany(ctx, found, dst, func(src place) error { return t.download(ctx, src, ".") })
+	return t.copyMany(ctx, found, dst, func(src place) error { return t.download(ctx, src, "") })
 }
 
 func putMany(ctx context.Context, t *task, args []word) error {
@@ -44,7 +44,10 @@ func putMany(ctx context.Context, t *task, args []word) error {
 		}
 		return err
 	}
-	return t.copyMany(ctx, found, dst, func(src place) error { return t.upload(ctx, src, remote) })
+	return t.copyMany(ctx, found, dst, func(src place) error {
+		src.into = false // each under its own name
+		return t.upload(ctx, src, remote)
+	})
 }
 
 // manyTogether is from how many on the files of one directory are copied as those of a tree are: many at a time.

@@ -104,7 +104,8 @@ type place struct {
 	store  files.Store
 	path   files.Path
 	show   string // the name as the person would write it
-	into   bool   // written with a slash at the end: a directory is meant
+	into   bool   // written with a slash at the end: a directory is meant, or as a source what it holds
+	fresh  bool   // as a target: nothing was there
 	remote client.Remote
 	url    client.URL // of a remote place: its log-in
 }
@@ -210,7 +211,17 @@ func target(ctx context.Context, dst place, name string) (place, error) {
 	case dst.into:
 		return place{}, fault.New(fault.NotExist, "%s: no such directory; make it first, or leave the slash out", dst.show)
 	}
+	dst.fresh = true
 	return dst, nil
+}
+
+// goal is where a copy of src goes: to the target, but what a directory holds, which a slash behind its name means, goes
+// into dst itself, whether that is there or not. So the same command can be said twice.
+func (t *task) goal(ctx context.Context, src, dst place) (place, error) {
+	if t.Recursive && src.into {
+		return dst, nil
+	}
+	return target(ctx, dst, baseName(src))
 }
 
 // each runs f for every item and goes on behind a failure. One item's error is returned; of several each is told, and

@@ -29,7 +29,11 @@ func (t *task) copyOnly(ctx context.Context, src, dst place, only func(files.Inf
 		err = t.copyFile(ctx, m, o)
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		m.remark(words.M("interrupted; what came is kept, and the same command continues it"))
+		if t.Recursive && dst.fresh { // by now it is there, and the same command would copy into it
+			m.remark(words.M("interrupted; what came is kept, and the same command continues it with a slash behind its source: %s", src.show+"/"))
+		} else {
+			m.remark(words.M("interrupted; what came is kept, and the same command continues it"))
+		}
 		return saidError{err}
 	}
 	return err
@@ -113,7 +117,7 @@ func get(ctx context.Context, t *task, args []word) error {
 	if err != nil {
 		return err
 	}
-	local := "."
+	local := ""
 	if len(args) > 1 {
 		local = args[1].text
 	}
@@ -124,10 +128,14 @@ func get(ctx context.Context, t *task, args []word) error {
 	return err
 }
 
+// download copies src to a local name, or under its own name to the local directory.
 func (t *task) download(ctx context.Context, src place, local string) error {
+	if local == "" {
+		local, src.into = ".", false
+	}
 	dst, err := t.localPlace(local)
 	if err == nil {
-		dst, err = target(ctx, dst, baseName(src))
+		dst, err = t.goal(ctx, src, dst)
 	}
 	if err != nil {
 		return err
@@ -153,10 +161,12 @@ func put(ctx context.Context, t *task, args []word) error {
 	return t.upload(ctx, src, remote)
 }
 
+// upload copies src to a remote name, or under its own name to the directory of the shell.
 func (t *task) upload(ctx context.Context, src place, remote string) error {
+	src.into = src.into && remote != ""
 	dst, err := t.remotePlace(ctx, remote, false)
 	if err == nil {
-		dst, err = target(ctx, dst, baseName(src))
+		dst, err = t.goal(ctx, src, dst)
 	}
 	if err != nil {
 		return err
@@ -172,7 +182,7 @@ func copyAny(ctx context.Context, t *task, args []word) error {
 	}
 	dst, err := t.anyPlace(ctx, args[1].text, src.remote != nil)
 	if err == nil {
-		dst, err = target(ctx, dst, baseName(src))
+		dst, err = t.goal(ctx, src, dst)
 	}
 	if err != nil {
 		return err
