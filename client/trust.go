@@ -29,7 +29,7 @@ func Fingerprint(c *x509.Certificate) string {
 func PinsFile() (string, error) {
 	dir, err := os.UserConfigDir()
 	if err != nil {
-		return "", fault.Wrap(fault.Local, err, "this machine names no directory for settings; set HOME")
+		return "", fault.Wrap(fault.Local, err, "this machine names no directory for settings; set HOME, or name the certificate with --pin")
 	}
 	return filepath.Join(dir, "sampan", "known_servers"), nil
 }

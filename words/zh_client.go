@@ -82,4 +82,5 @@ var zhClient = map[string]string{
 	"the server's answer cannot be read: %s":                                                                                    "无法理解服务器的应答：%s",
 	"the upload is over":                                                                                                        "上传已经结束",
 	"this machine names no directory for settings; set HOME":                                                                    "本机没有指明存放设置的目录；请设置 HOME",
+	"this machine names no directory for settings; set HOME, or name the certificate with --pin":                                "本机没有指明存放设置的目录；请设置 HOME，或用 --pin 指明证书",
 }
