@@ -13,6 +13,9 @@ const seesEnd = false
 // hungUp knows nothing here; the reader sees the end of the connection a moment later.
 func hungUp(net.Conn) bool { return false }
 
+// ackAtOnce cannot be asked for here.
+func ackAtOnce(net.Conn) {}
+
 func keepUrgentInline(net.Conn) {}
 
 // discardUnread cannot tell.

@@ -128,9 +128,11 @@ type beneath struct {
 	in   []byte        // of few or much, not handed on yet
 	over bool          // the end of the bytes was handed on
 
-	out    *bulk // gathers records while it is there
-	outLen int
-	lost   error // what was gathered could not be sent: nothing may follow it
+	shaking bool  // until the handshake is over
+	waits   int   // how often more was awaited while it went on
+	out     *bulk // gathers records while it is there
+	outLen  int
+	lost    error // what was gathered could not be sent: nothing may follow it
 }
 
 // A bulk holds 256 KiB, the most that Pump hands on at once, and the heads and tags of their records.
@@ -143,6 +145,14 @@ func (b *beneath) Read(p []byte) (int, error) {
 		buf := b.few[:]
 		if b.much != nil {
 			buf = b.much[:]
+		}
+		if b.shaking {
+			// GnuTLS (lftp, FileZilla) sends the end of its handshake in two small pieces, and Nagle's algorithm keeps the
+			// second until we acknowledge the first: after 40 ms, for we have nothing to send then. That would be the time
+			// of every small file.
+			if b.waits++; b.waits > 2 {
+				ackAtOnce(b.Conn)
+			}
 		}
 		n, err := b.Conn.Read(buf)
 		b.in = buf[:n]
@@ -205,12 +215,13 @@ type secureData struct {
 // secureDataConn makes a data connection one of TLS; the server's end is always the server of TLS (RFC 4217
 // section 7), also where it dialled.
 func (c *conn) secureDataConn(nc net.Conn) (*secureData, error) {
-	b := &beneath{Conn: nc}
+	b := &beneath{Conn: nc, shaking: true}
 	shown := false
 	ctx, cancel := context.WithTimeout(c.ctx, c.srv.limits.handshake)
 	defer cancel()
 	t := tls.Server(b, c.dataTLS(ctx, &shown))
 	err := t.HandshakeContext(ctx)
+	b.shaking = false
 	if err == nil {
 		err = c.vouch(t.ConnectionState().DidResume)
 	}
