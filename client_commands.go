@@ -27,7 +27,7 @@ func clientCommands(e *env) []command {
 				flag{name: "all", short: "a", to: new(bool), usage: words.M("as always: with names that begin with a dot")})
 		}
 		if c.Update {
-			flags = append(flags, flag{name: "update", short: "u", to: &o.Update, usage: words.M("leave out what is there in the same size and not older, without a look at the content")})
+			flags = append(flags, flag{name: "update", short: "u", to: &o.Update, usage: words.M("leave out what is there in the same size and not older")})
 		}
 		rows = append(rows, command{
 			name: c.Name, group: clientGroup, args: c.Args, short: c.Short, flags: flags, signals: c.Signals,

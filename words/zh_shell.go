@@ -155,7 +155,7 @@ var zhShell = map[string]string{
 	"as always: with names that begin with a dot":                                                          "总是如此：包括以点开头的名称",
 	"interrupted; what came is kept, and the same command continues it with a slash behind its source: %s": "已中断；已传的部分保留，在来源后加斜杠再次执行同一命令即可续传：%s",
 	"%s: what arrived is not what was sent":                                                                "%s：收到的与发出的不一致",
-	"leave out what is there in the same size and not older, without a look at the content":                "跳过大小相同且不比来源旧的已有文件，不比较内容",
+	"leave out what is there in the same size and not older":                                               "跳过大小相同且不比来源旧的已有文件",
 	"%s: skipped, one of the same size (%s) that is not older is there":                                    "%s：跳过，已有大小相同（%s）且不更旧的文件",
 	"-u copies only what differs in size or is newer; -r DIR/ copies what DIR holds.":                      "-u 只复制大小不同或较新的文件；-r DIR/ 复制 DIR 里的内容。",
 }
