@@ -47,18 +47,16 @@ func (t *task) join(ctx context.Context, url string, j JoinOptions) error {
 		name = u.User
 	}
 	u.User, u.Pass = "", ""
-	if err := breakable(ctx, func(ctx context.Context) error { return client.Knock(ctx, u, t.joining()) }); err != nil {
-		return err
-	}
-	r, password, err := t.apply(ctx, u, name, j.Email)
-	if err != nil {
-		return err
-	}
-	var st client.Standing
-	if err := breakable(ctx, func(ctx context.Context) (err error) {
-		st, err = t.await(ctx, u, r)
-		return err
+	if err := breakable(ctx, func(ctx context.Context) error {
+		if err := client.Knock(ctx, u, t.joining()); err != nil {
+			return err
+		}
+		return ctx.Err()
 	}); err != nil {
+		return err
+	}
+	r, st, password, err := t.apply(ctx, u, name, j.Email)
+	if err != nil {
 		return err
 	}
 	return t.decided(ctx, u, r, st, password)
@@ -71,27 +69,32 @@ func (t *task) joining() client.Options {
 	return o
 }
 
-// apply asks for the name, unless it is given, and the password, and makes the request. A person whose name or password
-// cannot be is asked again.
-func (t *task) apply(ctx context.Context, u client.URL, given, email string) (r request, password string, err error) {
+// apply asks for the name, unless it is given, and the password, makes the request and awaits the answer. A person whose
+// name or password cannot be is asked again. From the request to the answer no ^C may get lost.
+func (t *task) apply(ctx context.Context, u client.URL, given, email string) (r request, st client.Standing, password string, err error) {
 	for {
 		name := given
 		for name == "" {
 			if name, err = t.ask(ctx, words.M("The name that you want:"), false); err != nil {
-				return r, "", ended(err)
+				return r, st, "", ended(err)
 			}
 		}
 		preset := t.Getenv("SAMPAN_PASSWORD")
 		if password = preset; password == "" {
 			if password, err = t.newPassword(ctx, words.M("A password for it:")); err != nil {
-				return r, "", err
+				return r, st, "", err
 			}
 		}
 		r = request{Server: login(u), Name: name}
-		err = breakable(ctx, func(ctx context.Context) error { return t.register(ctx, u, &r, email, password) })
+		err = breakable(ctx, func(ctx context.Context) (err error) {
+			if err = t.register(ctx, u, &r, email, password); err == nil {
+				st, err = t.await(ctx, u, r)
+			}
+			return err
+		})
 		kind := fault.KindOf(err)
-		if kind != fault.BadName && kind != fault.Syntax || given != "" && preset != "" || !t.interactive() {
-			return r, password, err
+		if r.Ticket != "" || kind != fault.BadName && kind != fault.Syntax || given != "" && preset != "" || !t.interactive() {
+			return r, st, password, err
 		}
 		t.fail(err)
 	}
