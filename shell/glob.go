@@ -59,8 +59,8 @@ func escapePattern(s string) string {
 }
 
 // glob returns what a pattern of path.Match finds below dir, in order of names. As in every shell a wildcard does not
-// match a dot at the beginning of a name.
-func glob(ctx context.Context, dir place, pattern string) ([]place, error) {
+// match a dot at the beginning of a name. BadName tells of names that cannot be used; the others are found nevertheless.
+func glob(ctx context.Context, dir place, pattern string) (found []place, odd error) {
 	elem, rest, more := strings.Cut(pattern, "/")
 	if elem == "" && more {
 		return glob(ctx, dir, rest)
@@ -78,6 +78,10 @@ func glob(ctx context.Context, dir place, pattern string) ([]place, error) {
 	var names []string
 	isDir := map[string]bool{}
 	for i, err := range dir.store.List(ctx, dir.path) {
+		if err != nil && fault.KindOf(err) == fault.BadName {
+			odd = err
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -88,7 +92,6 @@ func glob(ctx context.Context, dir place, pattern string) ([]place, error) {
 		}
 	}
 	slices.Sort(names)
-	var found []place
 	for _, name := range names {
 		p, err := dir.below(name)
 		if err != nil {
@@ -102,12 +105,15 @@ func glob(ctx context.Context, dir place, pattern string) ([]place, error) {
 			continue
 		}
 		inner, err := glob(ctx, p, rest)
-		if err != nil {
+		if err != nil && fault.KindOf(err) != fault.BadName {
 			return nil, err
+		}
+		if err != nil {
+			odd = err
 		}
 		found = append(found, inner...)
 	}
-	return found, nil
+	return found, odd
 }
 
 // wild are the wildcards of URLs, and what stands for them while the URL is decoded: "%2A" is a star in a name.

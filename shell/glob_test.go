@@ -119,3 +119,25 @@ func FuzzGlobURL(f *testing.F) {
 		}
 	})
 }
+
+// TestOneOddNameHidesNoOther: a name that cannot be used is told about, and the others beside it are found and listed.
+func TestOneOddNameHidesNoOther(t *testing.T) {
+	t.Parallel()
+	sh := localTask(t, "a.txt", "b.txt")
+	if err := os.WriteFile(filepath.Join(sh.Dir, "c\n.txt"), nil, 0o644); err != nil {
+		t.Skip("no such name here: ", err)
+	}
+	var out, said strings.Builder
+	sh.Out, sh.Err = &out, &said
+	list, _ := split("*.txt")
+	found, err := sh.expand(context.Background(), list, true)
+	if err != nil || len(found) != 2 || !strings.Contains(said.String(), `c\n.txt`) {
+		t.Errorf("%v, %v; it says %q", found, err, said.String())
+	}
+	if err := localList(context.Background(), sh, nil); fault.KindOf(err) != fault.BadName {
+		t.Errorf("lls: %v", err)
+	}
+	if got := out.String(); !strings.Contains(got, "a.txt") || !strings.Contains(got, "b.txt") {
+		t.Errorf("lls lists %q", got)
+	}
+}

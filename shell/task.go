@@ -332,6 +332,10 @@ func (t *task) expandOne(ctx context.Context, w word, local bool) ([]place, erro
 		return nil, err
 	}
 	matches, err := glob(ctx, dir, rest)
+	if err != nil && len(matches) > 0 && fault.KindOf(err) == fault.BadName {
+		t.remark(fault.Say(err))
+		err = nil
+	}
 	if err == nil && len(matches) == 0 {
 		err = fault.New(fault.NotExist, "%s: nothing matches", w.text)
 	}

@@ -83,7 +83,12 @@ func (t *task) listPattern(ctx context.Context, args []word) error {
 // listPlace lists a directory, or shows the one file.
 func (t *task) listPlace(ctx context.Context, p place) error {
 	var all []files.Info
+	var odd error // of a name that cannot be used; the others are listed nevertheless
 	for i, err := range p.store.List(ctx, p.path) {
+		if err != nil && fault.KindOf(err) == fault.BadName {
+			odd = err
+			continue
+		}
 		if fault.KindOf(err) == fault.NotDir && err != nil {
 			one, err := p.store.Stat(ctx, p.path)
 			if err != nil {
@@ -96,7 +101,10 @@ func (t *task) listPlace(ctx context.Context, p place) error {
 		}
 		all = append(all, i)
 	}
-	return t.table(all)
+	if err := t.table(all); err != nil {
+		return err
+	}
+	return odd
 }
 
 // table prints entries in order of their names.
