@@ -17,6 +17,7 @@ const removalsAtOnce = 64
 // A removal is one RemoveTree.
 type removal struct {
 	s    files.Store
+	only func(files.Info) bool // which entries of the directory itself are to go; nil for all
 	each func(files.Path, error)
 	mu   sync.Mutex    // held while the caller is called back
 	room chan struct{} // full while so many others are at it
@@ -25,11 +26,22 @@ type removal struct {
 // RemoveTree removes p and everything below it; links are removed, never what they point to. each, which may be nil,
 // hears of every entry, of a directory after what was in it. What fails does not stop the rest; the error is the last one.
 func RemoveTree(ctx context.Context, s files.Store, p files.Path, each func(files.Path, error)) error {
+	return newRemoval(s, each).tree(ctx, p, 0)
+}
+
+// RemoveIn removes those entries of the directory p for which only says so, as RemoveTree does.
+func RemoveIn(ctx context.Context, s files.Store, p files.Path, only func(files.Info) bool, each func(files.Path, error)) error {
+	r := newRemoval(s, each)
+	r.only = only
+	return r.empty(ctx, p, 0)
+}
+
+func newRemoval(s files.Store, each func(files.Path, error)) *removal {
 	r := &removal{s: s, each: each}
 	if _, ok := s.(*sshRemote); ok {
 		r.room = make(chan struct{}, removalsAtOnce-1)
 	}
-	return r.tree(ctx, p, 0)
+	return r
 }
 
 // tree tries to remove p before it looks inside: so a link to a directory goes, whatever a listing says of it.
@@ -69,6 +81,9 @@ func (r *removal) empty(ctx context.Context, p files.Path, depth int) error {
 	entries, last, err := list(ctx, r.s, p)
 	if err != nil {
 		return err
+	}
+	if r.only != nil && depth == 0 {
+		entries, last = slices.DeleteFunc(entries, func(i files.Info) bool { return !r.only(i) }), nil
 	}
 	if ftp, ok := r.s.(*remote); ok {
 		entries = r.ahead(ctx, ftp, entries)

@@ -50,7 +50,7 @@ func putMany(ctx context.Context, t *task, args []word) error {
 	})
 }
 
-// manyTogether is from how many on the files of one directory are copied as those of a tree are: many at a time.
+// manyTogether is from how many on the files of one directory are copied and removed as those of a tree are: many at a time.
 const manyTogether = 16
 
 // crowd are places of one directory.
@@ -80,15 +80,29 @@ func crowds(found []place) []*crowd {
 	return all
 }
 
-// copyMany copies places into the directory dst: those of which many are in one directory together, the others one by one.
+// copyMany copies places into the directory dst.
 func (t *task) copyMany(ctx context.Context, found []place, dst place, one func(place) error) error {
+	return t.together(ctx, found, func(dir place, asked func(files.Info) bool) error { return t.copyOnly(ctx, dir, dst, asked) }, one)
+}
+
+// listable reports whether a directory can be listed: names may be there for who knows them.
+func listable(ctx context.Context, dir place) bool {
+	for _, err := range dir.store.List(ctx, dir.path) {
+		return err == nil
+	}
+	return true
+}
+
+// together works on places: with many on those of which many are in one directory, which gets the directory and is to ask of each
+// entry whether it is one of them; with one on the others, one by one. What fails does not stop the rest.
+func (t *task) together(ctx context.Context, found []place, many func(dir place, asked func(files.Info) bool) error, one func(place) error) error {
 	done := map[place]bool{}
 	var some error
 	for _, c := range crowds(found) {
-		if len(c.names) < manyTogether {
+		if len(c.names) < manyTogether || !listable(ctx, c.dir) {
 			continue
 		}
-		err := t.copyOnly(ctx, c.dir, dst, func(i files.Info) bool {
+		err := many(c.dir, func(i files.Info) bool {
 			p, asked := c.names[i.Path.Base()]
 			if !asked || i.Mode.IsDir() && !t.Recursive {
 				return false

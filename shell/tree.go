@@ -162,21 +162,28 @@ func remove(ctx context.Context, t *task, args []word) error {
 	if err != nil {
 		return err
 	}
-	return each(t, found, func(p place) error {
-		if dir, err := p.isDir(ctx); err == nil && dir {
-			return t.removeDir(ctx, p)
+	return t.together(ctx, found, func(dir place, asked func(files.Info) bool) error {
+		return t.removeBelow(ctx, func(each func(files.Path, error)) error {
+			return client.RemoveIn(ctx, dir.store, dir.path, asked, each)
+		})
+	}, func(p place) error {
+		dir, err := p.isDir(ctx)
+		switch {
+		case err != nil || !dir:
+			return p.store.Remove(ctx, p.path)
+		case !t.Recursive:
+			return fault.New(fault.IsDir, "%s is a directory; add -r to remove it with everything in it", p.show)
 		}
-		return p.store.Remove(ctx, p.path)
+		return t.removeBelow(ctx, func(each func(files.Path, error)) error {
+			return client.RemoveTree(ctx, p.store, p.path, each)
+		})
 	})
 }
 
-// removeDir removes a directory, if that was asked for.
-func (t *task) removeDir(ctx context.Context, p place) error {
-	if !t.Recursive {
-		return fault.New(fault.IsDir, "%s is a directory; add -r to remove it with everything in it", p.show)
-	}
+// removeBelow tells what all cannot remove.
+func (t *task) removeBelow(ctx context.Context, all func(each func(files.Path, error)) error) error {
 	failed := 0
-	err := client.RemoveTree(ctx, p.store, p.path, func(_ files.Path, err error) {
+	err := all(func(_ files.Path, err error) {
 		if err != nil {
 			failed++
 			t.fail(err)
