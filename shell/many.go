@@ -59,7 +59,7 @@ type crowd struct {
 	names map[string]place
 }
 
-// crowds sorts places by their directories.
+// crowds sorts places by their directories. A link on this machine is in none: it leads to another name than its own.
 func crowds(found []place) []*crowd {
 	type key struct {
 		store files.Store
@@ -68,6 +68,9 @@ func crowds(found []place) []*crowd {
 	var all []*crowd
 	at := map[key]*crowd{}
 	for _, p := range found {
+		if baseName(p) != p.path.Base() {
+			continue
+		}
 		k := key{p.store, p.path.Dir()}
 		c := at[k]
 		if c == nil {
