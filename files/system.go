@@ -3,6 +3,7 @@ package files
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"sampan/fault"
 )
@@ -29,7 +30,7 @@ func checkSystem(system string, p Path) error {
 // characters, of which the last are a tilde and digits.
 func isShort(stem string) bool {
 	head := strings.TrimRight(stem, "0123456789")
-	return len(stem) <= 8 && len(head) < len(stem) && strings.HasSuffix(head, "~")
+	return utf8.RuneCountInString(stem) <= 8 && len(head) < len(stem) && strings.HasSuffix(head, "~")
 }
 
 // devices are no names on Windows, with any ending.

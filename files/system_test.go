@@ -11,7 +11,7 @@ func TestNamesThatWindowsReadsOtherwise(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
 		`/.sampan\ledger`, `/a\..\secret\f`, "/secret::$INDEX_ALLOCATION/f", "/f::$DATA", "/f:stream", "/.sampan./part", "/secret ", "/secret./f",
-		"/SAMPAN~1/part", "/secre~12/f", "/a/NUL", "/aux.txt", "/com1", "/Con .x", "/what?", `/"`, "/a*", "/a<b", "/a|b", "/COM².log",
+		"/SAMPAN~1/part", "/secre~12/f", "/机密文件~1/f", "/Éclair~1", "/a/NUL", "/aux.txt", "/com1", "/Con .x", "/what?", `/"`, "/a*", "/a<b", "/a|b", "/COM².log",
 	} {
 		if err := checkSystem("windows", mustPath(name)); fault.KindOf(err) != fault.BadName {
 			t.Errorf("%s: %v", name, err)
