@@ -3,6 +3,7 @@ package shell
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"path/filepath"
 	"slices"
 
@@ -83,9 +84,11 @@ func crowds(found []place) []*crowd {
 	return all
 }
 
-// copyMany copies places into the directory dst.
+// copyMany copies places into the directory dst. A link goes alone: in a tree one to a directory is left out.
 func (t *task) copyMany(ctx context.Context, found []place, dst place, one func(place) error) error {
-	return t.together(ctx, found, func(dir place, asked func(files.Info) bool) error { return t.copyOnly(ctx, dir, dst, asked) }, one)
+	return t.together(ctx, found, func(dir place, asked func(files.Info) bool) error {
+		return t.copyOnly(ctx, dir, dst, func(i files.Info) bool { return i.Mode&fs.ModeSymlink == 0 && asked(i) })
+	}, one)
 }
 
 // listable reports whether a directory can be listed: names may be there for who knows them.

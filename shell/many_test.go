@@ -3,9 +3,11 @@ package shell
 import (
 	"context"
 	"fmt"
+	"io"
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"sampan/client"
@@ -69,5 +71,45 @@ func TestTogether(t *testing.T) {
 		if err != nil || many != c.many || ones != c.ones {
 			t.Errorf("%s: %d together, %d alone, %v", name, many, ones, err)
 		}
+	}
+}
+
+// TestLinkOfManyGoesAlone: in a tree a link to a directory is left out, but who names it wants what it holds.
+func TestLinkOfManyGoesAlone(t *testing.T) {
+	t.Parallel()
+	from, to := t.TempDir(), t.TempDir()
+	disk, err := client.Disk(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target, err := client.Disk(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []place
+	for n := range manyTogether + 1 {
+		name := fmt.Sprintf("f%d", n)
+		if n == 0 {
+			err = os.Symlink(".", filepath.Join(from, name))
+		} else {
+			err = os.WriteFile(filepath.Join(from, name), nil, 0o666)
+		}
+		if err != nil {
+			t.Skip(err) // some systems let few make links
+		}
+		p, err := files.Root.Join(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, place{store: disk, path: p, show: name})
+	}
+	var alone []string
+	tk := &task{Env: &Env{Out: io.Discard, Err: io.Discard}, Options: Options{Recursive: true}}
+	err = tk.copyMany(t.Context(), found, place{store: target, show: to}, func(p place) error {
+		alone = append(alone, p.show)
+		return nil
+	})
+	if err != nil || !slices.Equal(alone, []string{"f0"}) {
+		t.Errorf("%q alone, %v", alone, err)
 	}
 }
