@@ -72,6 +72,7 @@ func (t *task) joining() client.Options {
 // apply asks for the name, unless it is given, and the password, makes the request and awaits the answer. A person whose
 // name or password cannot be is asked again. From the request to the answer no ^C may get lost.
 func (t *task) apply(ctx context.Context, u client.URL, given, email string) (r request, st client.Standing, password string, err error) {
+	preset := t.Getenv("SAMPAN_PASSWORD")
 	for {
 		name := given
 		for name == "" {
@@ -79,7 +80,6 @@ func (t *task) apply(ctx context.Context, u client.URL, given, email string) (r 
 				return r, st, "", ended(err)
 			}
 		}
-		preset := t.Getenv("SAMPAN_PASSWORD")
 		if password = preset; password == "" {
 			if password, err = t.newPassword(ctx, words.M("A password for it:")); err != nil {
 				return r, st, "", err
@@ -97,6 +97,7 @@ func (t *task) apply(ctx context.Context, u client.URL, given, email string) (r 
 			return r, st, password, err
 		}
 		t.fail(err)
+		given, preset = "", "" // the one that cannot be may be either
 	}
 }
 
