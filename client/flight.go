@@ -298,10 +298,11 @@ func (f *flight) beginDir(j *dirJob) error {
 				return f.planHere(j, map[string]files.Info{}, true)
 			}
 			k, _ := kindOf(c.reply)
-			if err := refusedAs(k, c.reply, j.to.String()); k != fault.Exist {
+			err := refusedAs(k, c.reply, j.to.String())
+			if k != fault.Exist && k != fault.Denied { // who may not make any may still put into one that is there
 				return f.tell(j, Result{From: j.from, To: j.to}, err)
 			}
-			f.compare(j, refusedAs(k, c.reply, j.to.String()))
+			f.compare(j, err)
 			return nil
 		}})
 	}
@@ -315,7 +316,7 @@ func (f *flight) compare(j *dirJob, taken error) {
 		case err == nil || k == fault.BadName:
 		case k == fault.Denied: // who may not look may still put
 			return f.planHere(j, nil, false)
-		case k == fault.NotDir && taken != nil:
+		case taken != nil && (k == fault.NotDir || k == fault.NotExist):
 			return f.tell(j, Result{From: j.from, To: j.to}, taken)
 		default:
 			return f.tell(j, Result{From: j.from, To: j.to}, err)

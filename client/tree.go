@@ -235,10 +235,15 @@ func (t *tree) mkdir(ctx context.Context, p files.Path) (made bool, err error) {
 		return false, nil
 	}
 	err = t.dst.Mkdir(ctx, p)
-	if err == nil || fault.KindOf(err) != fault.Exist {
+	k := fault.KindOf(err)
+	if err == nil || k != fault.Exist && k != fault.Denied {
 		return err == nil, err
 	}
-	if i, err2 := t.dst.Stat(ctx, p); err2 != nil || i.Mode.IsDir() {
+	i, err2 := t.dst.Stat(ctx, p)
+	switch {
+	case err2 == nil && i.Mode.IsDir(): // who may not make any may still put into it
+		return false, nil
+	case err2 != nil && k == fault.Exist:
 		return false, err2
 	}
 	return false, err
