@@ -95,7 +95,7 @@ func (u *upload) changes(off int64) error {
 	return u.tell()
 }
 
-// unsync notes that what is on stable storage of e ends at off, for what is behind is about to change.
+// unsync notes, on stable storage itself, that what is on stable storage of e ends at off: what is behind is about to change.
 func (h *Home) unsync(e *entry, off int64) error {
 	h.mu.Lock()
 	less := off < e.synced
@@ -104,7 +104,10 @@ func (h *Home) unsync(e *entry, off int64) error {
 	if !less {
 		return nil
 	}
-	return h.record(sealSynced(nil, e.id, off))
+	if err := h.record(sealSynced(nil, e.id, off)); err != nil {
+		return err
+	}
+	return h.ledger.sync()
 }
 
 // tellEvery is how many bytes of a stage that is written out of order may come before the ledger hears of them.

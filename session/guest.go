@@ -84,8 +84,8 @@ func (h *Hub) call(g *guest) {
 // Crowded reports whether an error of one of s's doors says that the account has as many transfers as it may; see WhenRoom.
 func Crowded(err error) bool { return errors.Is(err, errCrowded) }
 
-// WhenRoom calls begin, which begins a transfer, until its error is not Crowded: again each time that another one of the account
-// ended, after those who wait for longer. When ctx ends first the error is what begin returned last.
+// WhenRoom calls begin, which begins a transfer, until its error is not Crowded: again when another one of the account
+// ended. When ctx ends first the error is what begin returned last.
 func (s *Session) WhenRoom(ctx context.Context, begin func() error) error {
 	h := s.hub
 	for {
