@@ -377,7 +377,9 @@ func (f *flight) plan(j *dirJob, entries []files.Info, odd, err error, there map
 	}
 	delete(f.aloft, j)
 	f.t.r.Dirs++
-	entries, odd = f.t.wanted(entries, odd, j.depth)
+	if j.depth == 0 {
+		entries, odd = chosen(entries, odd, f.t.o.Only)
+	}
 	if odd != nil {
 		if err := f.tell(j, Result{From: j.from, To: j.to}, odd); err != nil {
 			return err

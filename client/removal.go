@@ -82,8 +82,8 @@ func (r *removal) empty(ctx context.Context, p files.Path, depth int) error {
 	if err != nil {
 		return err
 	}
-	if r.only != nil && depth == 0 {
-		entries, last = slices.DeleteFunc(entries, func(i files.Info) bool { return !r.only(i) }), nil
+	if depth == 0 {
+		entries, last = chosen(entries, last, r.only)
 	}
 	if ftp, ok := r.s.(*remote); ok {
 		entries = r.ahead(ctx, ftp, entries)

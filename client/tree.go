@@ -139,7 +139,9 @@ func (t *tree) dir(ctx context.Context, from, to files.Path, depth int) error {
 	t.mu.Lock()
 	t.r.Dirs++
 	t.mu.Unlock()
-	entries, odd = t.wanted(entries, odd, depth)
+	if depth == 0 {
+		entries, odd = chosen(entries, odd, t.o.Only)
+	}
 	if odd != nil {
 		if err := t.tell(ctx, Result{From: from, To: to}, odd); err != nil {
 			return err
@@ -154,12 +156,12 @@ func (t *tree) dir(ctx context.Context, from, to files.Path, depth int) error {
 	return nil
 }
 
-// wanted returns those of the entries of a directory that are to be copied, and what is to be said of the rest.
-func (t *tree) wanted(entries []files.Info, odd error, depth int) ([]files.Info, error) {
-	if depth > 0 || t.o.Only == nil {
+// chosen returns those of a list's entries that only says, all if it is nil. Of names that nobody chose nothing is odd.
+func chosen(entries []files.Info, odd error, only func(files.Info) bool) ([]files.Info, error) {
+	if only == nil {
 		return entries, odd
 	}
-	return slices.DeleteFunc(entries, func(i files.Info) bool { return !t.o.Only(i) }), nil
+	return slices.DeleteFunc(entries, func(i files.Info) bool { return !only(i) }), nil
 }
 
 // entry copies one entry of a directory into to. seen holds what was copied there, as this machine's disk tells names

@@ -62,8 +62,12 @@ func (h *handle) close() {
 	}
 }
 
-// keep gives h a name, which is the reply.
-func (s *subsystem) keep(a *ask, h *handle) (*sftp.Packet, error) {
+// keep gives h a name, which is the reply; if it could not be opened its room is free again.
+func (s *subsystem) keep(a *ask, h *handle, err error) (*sftp.Packet, error) {
+	if err != nil {
+		s.handles.Add(-1)
+		return nil, err
+	}
 	h.conn = s.conn
 	if h.draft {
 		s.opened()
@@ -94,33 +98,25 @@ func (s *subsystem) opening(a *ask, open func() (*handle, error)) (*sftp.Packet,
 	h, err := open()
 	if session.Crowded(err) {
 		s.running.Go(func() {
-			p, err := s.openLater(a, open)
+			h, err := s.openLater(open)
+			p, err := s.keep(a, h, err)
 			s.reply(a, p, err)
 		})
 		return nil, errLater
 	}
-	if err != nil {
-		s.handles.Add(-1)
-		return nil, err
-	}
-	return s.keep(a, h)
+	return s.keep(a, h, err)
 }
 
-// openLater is opening where the account has as many transfers as it may: behind the loop's back, which goes on with what ends
+// openLater calls open where the account has as many transfers as it may: behind the loop's back, which goes on with what ends
 // some.
-func (s *subsystem) openLater(a *ask, open func() (*handle, error)) (*sftp.Packet, error) {
+func (s *subsystem) openLater(open func() (*handle, error)) (h *handle, err error) {
 	ctx, cancel := context.WithTimeout(s.loop, s.srv.limits.crowded)
 	defer cancel()
-	var h *handle
-	err := s.sess.WhenRoom(ctx, func() (err error) {
+	err = s.sess.WhenRoom(ctx, func() (err error) {
 		h, err = open()
 		return err
 	})
-	if err != nil {
-		s.handles.Add(-1)
-		return nil, err
-	}
-	return s.keep(a, h)
+	return h, err
 }
 
 func (s *subsystem) find(name []byte) (*handle, error) {
